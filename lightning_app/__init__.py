@@ -1,0 +1,1 @@
+"""The application: command line and search strategy over callbacks, datamodules and models."""
