@@ -1,0 +1,156 @@
+"""Effective depth and width of a graph, by dynamic programming over its paths."""
+
+import math
+from collections.abc import Hashable
+from fractions import Fraction
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import networkx as nx
+
+Exact = int | Fraction
+
+
+class DepthWidth(NamedTuple):
+    """Effective depth d̄ (operations per path) and effective width m̄ (paths per depth)."""
+
+    depth: float
+    width: float
+
+
+@runtime_checkable
+class HasGraph(Protocol):
+    """Anything that holds its graph in this package's convention."""
+
+    @property
+    def graph(self) -> "nx.DiGraph[Any]":
+        """The networkx graph."""
+        ...
+
+
+class _Paths(NamedTuple):
+    """What is known of the paths from one input to a node."""
+
+    variants: int  # how many
+    mass: Exact  # Σ p
+    depth: Exact  # Σ p d
+    shallow: Exact  # Σ p over paths with d = 0
+
+
+def effective_depth_width(topology: "HasGraph | nx.DiGraph[Any]") -> DepthWidth:
+    """Effective depth d̄ and effective width m̄ (arXiv 2205.05662, Definition 4.1).
+
+    Over the P paths from input to output, with d_p parameterised operations on path p:
+    d̄ = Σ d_p / P and m̄ = |{p : d_p > 0}| / d̄; both are 0 when d̄ = 0 or there is no path.
+
+    Where edges carry probabilities (a supernet), every combination of parallel edges is a path
+    variant whose probability p is their product. Per input, d̄ = Σ p d / Σ p; several inputs are
+    averaged, weighted by their number of path variants; m̄ = Σ p 1(d > 0) / d̄.
+
+    Paths are never enumerated: one pass in topological order keeps exact sums, integers or
+    fractions, in O(V + E).
+
+    Args:
+        topology: a `Dag`, a cell, or any networkx directed acyclic (multi)graph whose edges have
+            `operations` (a count) and may have `probability` in (0, 1]. Its inputs and output are
+            `graph.graph["inputs"]` and `["output"]`, or else its nodes without predecessors and its
+            one node without successors.
+
+    Returns:
+        (depth, width). A width beyond the range of a float is `inf`.
+
+    Raises:
+        ValueError: a cycle, an edge without a valid `operations` or `probability`, an unknown
+            input or output, or none that can be inferred.
+    """
+    graph = topology.graph if not isinstance(topology, nx.Graph) else topology
+    if not isinstance(graph, nx.DiGraph):
+        raise ValueError(f"topology: expected a directed graph, got {type(graph).__name__}")
+    inputs, output = _ends(graph)
+    try:
+        order = list(nx.topological_sort(graph))
+    except nx.NetworkXUnfeasible:
+        raise ValueError("topology: the graph has a cycle") from None
+    incoming = {node: _incoming(graph, node) for node in order}
+
+    per_input = [_count(order, incoming, node, output) for node in inputs]
+    variants = sum(paths.variants for paths in per_input)
+    depth = sum(
+        (paths.variants * Fraction(paths.depth) / paths.mass for paths in per_input if paths.mass),
+        start=Fraction(0),
+    )
+    if not depth:
+        return DepthWidth(0.0, 0.0)
+    depth /= variants
+    deep = sum((paths.mass - paths.shallow for paths in per_input), start=Fraction(0))
+    return DepthWidth(_to_float(depth), _to_float(deep / depth))
+
+
+def _count(
+    order: list[Any], incoming: dict[Any, list[tuple[Any, int, Exact]]], start: Any, output: Any
+) -> _Paths:
+    """Sums over all paths from `start` to `output`."""
+    paths = {start: _Paths(variants=1, mass=1, depth=0, shallow=1)}
+    for node in order:
+        variants, mass, depth, shallow = paths.get(node, (0, 0, 0, 0))
+        for source, operations, probability in incoming[node]:
+            before = paths.get(source)
+            if before is None:
+                continue
+            variants += before.variants
+            mass += probability * before.mass
+            depth += probability * (before.depth + operations * before.mass)
+            if not operations:
+                shallow += probability * before.shallow
+        if variants:
+            paths[node] = _Paths(variants, mass, depth, shallow)
+    return paths.get(output, _Paths(0, 0, 0, 0))
+
+
+def _ends(graph: "nx.DiGraph[Any]") -> tuple[tuple[Hashable, ...], Hashable]:
+    """Input nodes and output node of a graph."""
+    inputs = tuple(graph.graph.get("inputs", [n for n, d in graph.in_degree if d == 0]))
+    sinks = [n for n, d in graph.out_degree if d == 0]
+    if "output" not in graph.graph and len(sinks) != 1:
+        raise ValueError(
+            f"topology: {len(sinks)} nodes have no successor; name the output in "
+            "graph.graph['output']"
+        )
+    output = graph.graph.get("output", sinks[0] if sinks else None)
+    if not inputs:
+        raise ValueError("topology: the graph has no input; name them in graph.graph['inputs']")
+    for node in (*inputs, output):
+        if node not in graph:
+            raise ValueError(f"topology: {node!r} is named as input or output but is no node")
+    if len(set(inputs)) != len(inputs):
+        raise ValueError(f"topology: an input is named twice in {inputs!r}")
+    return inputs, output
+
+
+def _incoming(graph: "nx.DiGraph[Any]", node: Any) -> list[tuple[Any, int, Exact]]:
+    """(source, operations, probability) of every edge into `node`."""
+    edges: list[tuple[Any, int, Exact]] = []
+    for source, _, data in graph.in_edges(node, data=True):
+        operations = data.get("operations")
+        if not isinstance(operations, int) or operations < 0:
+            raise ValueError(
+                f"topology: edge {source!r}→{node!r} has operations={operations!r}, "
+                "expected a count of 0 or more"
+            )
+        probability: Exact = 1
+        given = data.get("probability", 1)
+        if given != 1:
+            if not isinstance(given, int | float | Fraction) or not 0 < given <= 1:
+                raise ValueError(
+                    f"topology: edge {source!r}→{node!r} has probability={given!r}, "
+                    "expected a number above 0 and at most 1"
+                )
+            probability = Fraction(given)
+        edges.append((source, operations, probability))
+    return edges
+
+
+def _to_float(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
