@@ -1,0 +1,60 @@
+"""Evaluate a network and leave it as it was found, in exact arithmetic."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+from torch.backends import cuda, cudnn, mkldnn
+
+
+@contextmanager
+def untouched(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Restore on exit every buffer, training flag, `.grad` and the random state.
+
+    A mere forward moves the running statistics of batch normalisation and may draw random
+    numbers. A buffer keeps its identity, and is written to only where its value changed.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in network.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    accelerators = [device] if device.type not in ("cpu", "meta") else []
+    with torch.random.fork_rng(accelerators, device_type=device.type if accelerators else "cuda"):
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
+            for parameter, gradient in gradients:
+                parameter.grad = gradient
+            for module, name, buffer, value in buffers:
+                module._buffers[name] = buffer
+                # the version counter cannot tell: native batch norm writes without raising it
+                if not torch.equal(buffer, value):
+                    with torch.no_grad():
+                        buffer.copy_(value)
+
+
+@contextmanager
+def exact_arithmetic(device: torch.device) -> Iterator[None]:
+    """Switch off autocast, reduced-precision products and the choice of kernels by timing."""
+    backends = (cuda.matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv)  # type: ignore[attr-defined]
+    precisions = [backend.fp32_precision for backend in backends]
+    deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
+    with ExitStack() as stack:
+        for kind in {"cpu", device.type}:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        try:
+            for backend in backends:
+                backend.fp32_precision = "ieee"
+            cudnn.deterministic, cudnn.benchmark = True, False
+            yield
+        finally:
+            for backend, precision in zip(backends, precisions, strict=True):
+                backend.fp32_precision = precision
+            cudnn.deterministic, cudnn.benchmark = deterministic, benchmark
