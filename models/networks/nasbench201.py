@@ -1,0 +1,116 @@
+"""NAS-Bench-201's networks: its macro skeleton around one cell (Dong & Yang 2020)."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from models.networks.operations import build_operation, relu_conv_bn
+from models.topology import NasBench201Cell
+
+
+class ResidualReduction(nn.Module):
+    """The block between stages: halves height and width and changes the number of maps."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            relu_conv_bn(in_channels, out_channels, 3, stride=2),
+            relu_conv_bn(out_channels, out_channels, 3),
+        )
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) to (N, out, ⌈H/2⌉, ⌈W/2⌉)."""
+        y: Tensor = self.shortcut(x) + self.convolutions(x)
+        return y
+
+
+def stem(in_channels: int, channels: int) -> nn.Sequential:
+    """3×3 convolution and batch normalisation."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+    )
+
+
+def stages(
+    make_cell: Callable[[int], nn.Module], channels: int, cells_per_stage: int, count: int = 3
+) -> nn.Sequential:
+    """Stages of `cells_per_stage` cells; between them the maps double and the size halves.
+
+    Args:
+        make_cell: a fresh cell of the given number of maps.
+        channels: maps of the first stage.
+        cells_per_stage: N in the paper.
+        count: number of stages; the last has `channels · 2^(count − 1)` maps.
+    """
+    body = nn.Sequential()
+    for stage in range(count):
+        width = channels * 2**stage
+        if stage:
+            body.append(ResidualReduction(width // 2, width))
+        body.extend(make_cell(width) for _ in range(cells_per_stage))
+    return body
+
+
+def head(channels: int, num_classes: int) -> nn.Sequential:
+    """Batch normalisation, ReLU, global average, linear readout: (N, channels, H, W) to logits."""
+    return nn.Sequential(
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, num_classes),
+    )
+
+
+class CellModule(nn.Module):
+    """A cell as a module: every node is the sum of its edges' operations.
+
+    As in the benchmark every operation runs, also one whose output `none` discards; all parameters
+    of the network then have a gradient, if only of zero.
+    """
+
+    def __init__(self, cell: NasBench201Cell, channels: int) -> None:
+        super().__init__()
+        self.operations = nn.ModuleList(build_operation(name, channels) for name in cell.operations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        nodes: dict[int, Tensor] = {0: x}
+        for (source, target), operation in zip(NasBench201Cell.EDGES, self.operations, strict=True):
+            value = operation(nodes[source])
+            nodes[target] = nodes[target] + value if target in nodes else value
+        return nodes[3]
+
+
+class NasBench201Network(nn.Module):
+    """The network that the benchmark trained for a cell.
+
+    Args:
+        cell: its operations.
+        channels: C, maps of the first stage; the benchmark has 16.
+        cells_per_stage: N; the benchmark has 5.
+        num_classes: number of logits.
+        in_channels: of the images.
+    """
+
+    def __init__(
+        self,
+        cell: NasBench201Cell,
+        channels: int = 16,
+        cells_per_stage: int = 5,
+        num_classes: int = 10,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        self.stem = stem(in_channels, channels)
+        self.stages = stages(lambda width: CellModule(cell, width), channels, cells_per_stage)
+        self.head = head(4 * channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, in_channels, H, W) to logits (N, num_classes)."""
+        logits: Tensor = self.head(self.stages(self.stem(x)))
+        return logits
