@@ -1,0 +1,283 @@
+"""The base of every image DataModule: splits, loaders, device-side normalisation, probes."""
+
+import os
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities import rank_zero_info
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from datamodules.augmentation import BATCH_STEPS, Draws, crop_and_flip, cut_out, draw, parse_steps
+from datamodules.dataset import Batch, EpochSampler, ImageSource, SplitDataset
+from datamodules.seeding import Stream, generator
+from datamodules.splits import read_split_file, stratified_split
+
+Part = Literal["train", "val", "test"]
+
+
+class ImageDataModule(pl.LightningDataModule, ABC):
+    """Images as uint8 on the way to the device; augmented, normalised and shuffled by seed alone.
+
+    Loaders hand out `(images uint8, labels, indices)`; `on_after_batch_transfer` turns that, on
+    the device, into what a model's step receives: normalised float32 images (B, C, H, W) with
+    int64 labels (B,), and for `predict` the images alone. Only training batches are augmented.
+    The order of an epoch is a function of (seed, epoch), the augmentation of an image one of
+    (seed, epoch, image): neither depends on workers, ranks, the global random state or a resume.
+
+    Args:
+        root: Folder of the data.
+        batch_size: Images per batch and process.
+        validation: Share of the training images held out for validation, in [0, 1), the same
+            classes in the same mix; 0: no validation. Ignored where the split is published.
+        split: `seeded`, or `nasbench201`: the halves that the field compares on.
+        split_file: Published index list for `nasbench201`; without it the halves are seeded.
+        seed: Of split, order and augmentation, ≥ 0.
+        augment: `none`, or steps joined by `+`: `crop` (pad by an eighth of the height, cut at
+            random), `flip` (left to right), `cutout` (a square of half the height).
+        num_workers: Processes that read ahead. 0 is fastest for images in memory.
+
+    Attributes:
+        num_classes: Number of classes.
+        in_shape: Channels, height and width.
+        mean: Per channel, of pixels in [0, 1], over this dataset's training images.
+        std: Likewise.
+    """
+
+    num_classes: int
+    in_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    augmentations: ClassVar[tuple[str, ...]] = BATCH_STEPS
+    halved: ClassVar[Literal["train", "test"] | None] = None
+    """Which part `nasbench201` halves; None: it publishes no split of this dataset."""
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        batch_size: int = 128,
+        validation: float = 0.1,
+        split: Literal["seeded", "nasbench201"] = "seeded",
+        split_file: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+        augment: str = "none",
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        _check(batch_size >= 1, f"batch_size: {batch_size}, expected at least 1")
+        _check(0 <= validation < 1, f"validation: {validation}, expected a share in [0, 1)")
+        _check(
+            split in ("seeded", "nasbench201"), f"split: {split!r}, expected seeded, nasbench201"
+        )
+        _check(seed >= 0, f"seed: {seed}, expected at least 0")
+        _check(num_workers >= 0, f"num_workers: {num_workers}, expected at least 0")
+        name = type(self).__name__
+        published = split == "nasbench201"
+        _check(not published or self.halved is not None, f"split: {name} has no nasbench201 split")
+        _check(published or split_file is None, "split_file: only used with split='nasbench201'")
+        self.save_hyperparameters()
+        # Checkpoints are read with weights_only: no Path.
+        self.save_hyperparameters(
+            {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in self.hparams.items()}
+        )
+        self.root = os.path.expanduser(root)
+        self.batch_size = batch_size
+        self.validation = validation
+        self.split = split
+        self.split_file = split_file
+        self.seed = seed
+        self.num_workers = num_workers
+        self._steps = parse_steps(augment, self.augmentations)
+        self._sources: dict[str, ImageSource] = {}
+        self._datasets: dict[str, SplitDataset] = {}
+        self._draws: tuple[int, Draws] | None = None
+        self._affine: tuple[Tensor, Tensor] | None = None
+
+    @abstractmethod
+    def load(self, part: str) -> ImageSource:
+        """Open the images of `train`, `test` or, where the dataset has such images, `val`."""
+
+    def setup(self, stage: str) -> None:
+        parts: tuple[Part, ...] = {"fit": ("train", "val"), "validate": ("val",)}.get(
+            stage, ("test",)
+        )  # type: ignore[assignment]
+        for part in parts:
+            self.dataset(part)
+
+    def dataset(self, part: Part) -> SplitDataset:
+        """The images of one split, loaded on first use. `val` is empty for `validation=0`."""
+        if part not in self._datasets:
+            shared = self._validation_source()
+            if shared == "val" or part not in (shared, "val"):
+                source = self._source(part)
+                self._add(part, source, torch.arange(len(source.labels)))
+            else:
+                rest, held_out = self._divide(shared)
+                self._add(shared, self._source(shared), rest)
+                self._add("val", self._source(shared), held_out)
+        return self._datasets[part]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        return self._loader("val") if len(self.dataset("val")) else []
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The test images in order; Lightning deals them to ranks without repeating any."""
+        return self._loader("test", sampled=False)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
+        trainer = self.trainer
+        training = trainer is not None and trainer.training
+        images, labels = self.prepare(
+            batch, trainer.current_epoch if trainer is not None and training else None
+        )
+        return images if trainer is not None and trainer.predicting else (images, labels)
+
+    def prepare(self, batch: Batch, epoch: int | None = None) -> tuple[Tensor, Tensor]:
+        """Turn a batch of a loader into normalised images and labels, on its device.
+
+        Args:
+            batch: `(images, labels, indices)` as a loader hands out.
+            epoch: Augment a training batch as in this epoch; None: do not augment.
+        """
+        images, labels, indices = batch
+        steps = self._steps if epoch is not None else frozenset[str]()
+        if epoch is None or not steps & set(BATCH_STEPS):
+            return self.normalise(images), labels
+        padding = self.in_shape[1] // 8 if "crop" in steps else 0
+        draws = self._draws_of(epoch, images.device).select(indices)
+        if steps & {"crop", "flip"}:
+            flip = draws.flip if "flip" in steps else torch.zeros_like(draws.flip)
+            images = crop_and_flip(images, draws.top, draws.left, flip, padding)
+        images = self.normalise(images)
+        if "cutout" in steps:
+            cut_out(images, draws.cutout_row, draws.cutout_column, self.in_shape[1] // 2)
+        return images, labels
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (…, C, H, W) into float32 of about zero mean and unit variance."""
+        if images.dtype != torch.uint8:
+            raise ValueError(f"images: {images.dtype}, expected torch.uint8")
+        if self._affine is None or self._affine[0].device != images.device:
+            mean = torch.tensor(self.mean, dtype=torch.float64).view(-1, 1, 1)
+            std = torch.tensor(self.std, dtype=torch.float64).view(-1, 1, 1)
+            scale, shift = 1 / (255 * std), -mean / std
+            self._affine = (scale.float().to(images.device), shift.float().to(images.device))
+        scale, shift = self._affine
+        return images.to(torch.float32).mul_(scale).add_(shift)
+
+    def probe(self, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """A fixed set of training images: drawn without replacement, never augmented.
+
+        The set is a function of the split, `count` and `seed`, whatever the random state, the
+        workers or the rank.
+
+        Returns:
+            Normalised float32 images (count, C, H, W) and int64 labels (count,), on the CPU.
+
+        Raises:
+            ValueError: The training split has fewer images.
+        """
+        data = self.dataset("train")
+        _check(1 <= count <= len(data), f"count: {count}, expected 1 to {len(data)} images")
+        order = torch.randperm(len(data), generator=generator(seed, Stream.PROBE))
+        images, indices = data.source.fetch(data.indices[order[:count]], None)
+        # Only where images that cannot be read were left out: go on in the same order.
+        for position in order[count:]:
+            if len(images) == count:
+                break
+            more, index = data.source.fetch(data.indices[position].view(1), None)
+            images, indices = torch.cat([images, more]), torch.cat([indices, index])
+        _check(len(images) == count, f"count: {count}, only {len(images)} images can be read")
+        return self.normalise(images), data.source.labels[indices]
+
+    def _source(self, part: str) -> ImageSource:
+        if part not in self._sources:
+            source = self.load(part)
+            n, low, high = len(source.labels), int(source.labels.min()), int(source.labels.max())
+            _check(
+                low >= 0 and high < self.num_classes,
+                f"{self.root}: the {n} labels of {part!r} lie in [{low}, {high}], "
+                f"expected 0 to {self.num_classes - 1}",
+            )
+            self._sources[part] = source
+        return self._sources[part]
+
+    def _add(self, part: str, source: ImageSource, indices: Tensor) -> None:
+        while_reading = part == "train" and not self._steps <= set(BATCH_STEPS)
+        self._datasets[part] = SplitDataset(source, indices, augment=while_reading)
+
+    def _validation_source(self) -> str:
+        """Whose images are held out for validation."""
+        if self.split_file is not None:
+            return "test" if "xvalid" in read_split_file(self.split_file) else "train"
+        return self.halved or "train" if self.split == "nasbench201" else "train"
+
+    def _divide(self, part: str) -> tuple[Tensor, Tensor]:
+        """Indices of the rest and of the images held out for validation."""
+        labels = self._source(part).labels
+        if self.split_file is None:
+            fraction = 0.5 if self.split == "nasbench201" else self.validation
+            rest, held_out = stratified_split(labels, fraction, self.seed)
+            origin = f"seed {self.seed}"
+        else:
+            lists = read_split_file(self.split_file)
+            names = ("xtest", "xvalid") if part == "test" else ("train", "valid")
+            _check(
+                set(names) <= set(lists),
+                f"split_file: {self.split_file} has {sorted(lists)}, expected {sorted(names)}",
+            )
+            rest, held_out = (lists[name] for name in names)
+            used = torch.cat([rest, held_out])
+            _check(
+                len(used) > 0 and int(used.min()) >= 0 and int(used.max()) < len(labels),
+                f"split_file: {self.split_file} names images outside 0 to {len(labels) - 1}",
+            )
+            origin = f"index list {self.split_file}"
+        rank_zero_info(
+            f"{type(self).__name__}: split {self.split} by {origin}: {len(rest)} images of "
+            f"{part} kept, {len(held_out)} for validation"
+        )
+        return rest, held_out
+
+    def _loader(self, part: Part, shuffle: bool = False, sampled: bool = True) -> DataLoader[Batch]:
+        data = self.dataset(part)
+        trainer = self.trainer
+        shard = (trainer.distributed_sampler_kwargs if trainer is not None else None) or {}
+        sampler = EpochSampler(
+            data, shard.get("num_replicas", 1), shard.get("rank", 0), shuffle, self.seed
+        )
+        on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
+        return DataLoader(
+            data,  # type: ignore[arg-type]
+            batch_size=self.batch_size,
+            sampler=sampler if sampled else None,
+            num_workers=self.num_workers,
+            collate_fn=_as_fetched,
+            pin_memory=on_gpu,
+            persistent_workers=self.num_workers > 0,
+        )
+
+    def _draws_of(self, epoch: int, device: torch.device) -> Draws:
+        if self._draws is None or self._draws[0] != epoch or self._draws[1].top.device != device:
+            count = len(self._source("train").labels)
+            padding = self.in_shape[1] // 8 if "crop" in self._steps else 0
+            self._draws = (epoch, draw(count, self.in_shape, padding, self.seed, epoch).to(device))
+        return self._draws[1]
+
+
+def _as_fetched(batch: Any) -> Any:
+    return batch
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)

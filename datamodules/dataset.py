@@ -1,0 +1,124 @@
+"""Images fetched by the batch, and the one sampler of every loader."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from datamodules.seeding import Stream, generator
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""uint8 images (B, C, H, W), int64 labels (B,), int64 indices of the images in the source (B,)."""
+
+
+class ImageSource(Protocol):
+    """A numbered set of images of one size."""
+
+    labels: Tensor
+    """int64, shape (N,)."""
+
+    def fetch(self, indices: Tensor, epoch: int | None) -> tuple[Tensor, Tensor]:
+        """Read images.
+
+        Args:
+            indices: int64 of shape (B,).
+            epoch: Where reading itself augments, the epoch to draw for; None: never augment.
+
+        Returns:
+            uint8 images (B', C, H, W) and their indices (B',). B' < B only where a source leaves
+            out images that cannot be read.
+        """
+
+
+class MemorySource:
+    """Images in memory, or mapped into it.
+
+    Args:
+        images: uint8, shape (N, C, H, W).
+        labels: int64, shape (N,).
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images = images
+        self.labels = labels
+
+    def fetch(self, indices: Tensor, epoch: int | None) -> tuple[Tensor, Tensor]:
+        # A tenth of the time of images[indices]: whole images are copied, not elements.
+        return self.images.index_select(0, indices), indices
+
+
+class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
+    """The images of a source that belong to one split.
+
+    A DataLoader fetches a whole batch with one call of `__getitems__`.
+
+    Args:
+        source: Where the images are.
+        indices: int64, the images of the split.
+        augment: Let the source augment while it reads, for the epoch given to `set_epoch`.
+    """
+
+    def __init__(self, source: ImageSource, indices: Tensor, augment: bool = False) -> None:
+        self.source = source
+        self.indices = indices
+        # Shared memory, so that workers that outlive an epoch see the next one.
+        self._epoch: Tensor | None = None
+        if augment:
+            self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def labels(self) -> Tensor:
+        """int64, shape (N,)."""
+        return self.source.labels[self.indices]
+
+    def set_epoch(self, epoch: int) -> None:
+        if self._epoch is not None:
+            self._epoch.fill_(epoch)
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        epoch = None if self._epoch is None else int(self._epoch)
+        indices = self.indices[torch.tensor(positions)]
+        images, indices = self.source.fetch(indices, epoch)
+        return images, self.source.labels[indices], indices
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        """One uint8 image (C, H, W), never augmented, and its label."""
+        indices = self.indices[position].view(1)
+        images, _ = self.source.fetch(indices, None)
+        return images[0], self.source.labels[indices[0]]
+
+
+class EpochSampler(DistributedSampler[int]):
+    """Order of an epoch as a pure function of (seed, epoch), dealt to the ranks in turn.
+
+    Rank r of R takes positions r, r + R, … of one common order, so that R ranks with batches of
+    B/R see, step by step, the images that one rank with batches of B sees. Every rank gets
+    ceil(N/R) images: where R does not divide N, the first images of the order are dealt once
+    more (at most R - 1 of them) and nothing is dropped. A subclass of torch's sampler, so that
+    Lightning takes it as it is and calls `set_epoch`, with one process as with many.
+    """
+
+    dataset: SplitDataset
+
+    def __init__(
+        self, dataset: SplitDataset, num_replicas: int, rank: int, shuffle: bool, seed: int
+    ) -> None:
+        super().__init__(dataset, num_replicas, rank, shuffle=shuffle, seed=seed)
+
+    def set_epoch(self, epoch: int) -> None:
+        super().set_epoch(epoch)
+        self.dataset.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        n = len(self.dataset)
+        if self.shuffle:
+            order = torch.randperm(n, generator=generator(self.seed, Stream.ORDER, self.epoch))
+        else:
+            order = torch.arange(n)
+        padded = order[torch.arange(self.total_size) % n] if n else order
+        return iter(padded[self.rank :: self.num_replicas].tolist())

@@ -1,0 +1,86 @@
+"""Files as they came: md5 verified once and remembered, downloads that are whole or not there."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_STAMP = ".verified.json"
+
+
+def verify(folder: str | os.PathLike[str], md5: Mapping[str, str]) -> None:
+    """Check that a folder's files are the published ones.
+
+    A file once verified is known again by its size and time of change, noted in
+    `.verified.json` beside it, and not read a second time. Where the folder cannot be written,
+    every call reads the files.
+
+    Args:
+        folder: Where the files are.
+        md5: Expected sum of each file, in hexadecimal, by name.
+
+    Raises:
+        FileNotFoundError: The folder or a file is missing.
+        ValueError: A file has another md5; the message names both.
+    """
+    folder = Path(folder)
+    for name in md5:
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"root: no file {folder / name}")
+    known = _read_stamp(folder / _STAMP)
+    seen: dict[str, list[str | int]] = {}
+    for name, expected in md5.items():
+        status = (folder / name).stat()
+        entry: list[str | int] = [expected, status.st_size, status.st_mtime_ns]
+        if known.get(name) != entry:
+            with open(folder / name, "rb") as file:
+                found = hashlib.file_digest(file, "md5").hexdigest()
+            if found != expected:
+                raise ValueError(
+                    f"{folder / name}: changed or truncated, md5 {found}, expected {expected}"
+                )
+        seen[name] = entry
+    if any(known.get(name) != entry for name, entry in seen.items()):
+        with contextlib.suppress(OSError):
+            write_text(folder / _STAMP, json.dumps(known | seen))
+
+
+def _read_stamp(path: Path) -> dict[str, list[str | int]]:
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file's content in one step, whoever else is writing it."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+    os.replace(file.name, path)
+
+
+@contextlib.contextmanager
+def staging(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a new folder that appears as `target` when the block ends, and only then.
+
+    An interrupted block leaves nothing under `target`'s name; a `target` that another process
+    put there meanwhile wins. Files already in `target` under other names are kept.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)  # mkdtemp's 0o700 shuts out other users of a shared folder
+        try:
+            os.replace(folder, target)
+        except OSError:
+            for file in sorted(folder.iterdir()):
+                os.replace(file, target / file.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

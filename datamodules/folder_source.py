@@ -1,0 +1,200 @@
+"""Images in class folders, decoded and resized when they are asked for."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
+from torch.utils.data import get_worker_info
+from torchvision.datasets.folder import IMG_EXTENSIONS
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from datamodules.dataset import MemorySource
+from datamodules.seeding import Stream
+
+Box = tuple[float, float, float, float]
+_CHUNK = 1024
+_BAR_AFTER = 3.0  # seconds
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+class FolderSource:
+    """Images of `folder/<class>/…`, as uint8 RGB of one size, read when asked for.
+
+    The short side is resized to `resize` and the centre cut out.
+
+    Args:
+        folder: Holds one folder per class.
+        classes: Names of the class folders in the order of their labels.
+        size: Height and width of an image.
+        resize: Short side before the cut, ≥ `size`.
+        corrupt: `raise` on an image that cannot be read, or `skip` it with a warning.
+        seed: Of the crops of random area that `fetch` makes when given an epoch.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It holds no image, or a class that is not in `classes`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        size: int,
+        resize: int,
+        corrupt: Literal["raise", "skip"],
+        seed: int,
+    ) -> None:
+        self.folder = folder
+        self.classes = classes
+        self.size = size
+        self.resize = resize
+        self.corrupt = corrupt
+        self.seed = seed
+        found = class_folders(folder)
+        unknown = sorted(set(found) - set(classes))
+        if unknown:
+            raise ValueError(f"root: {folder / unknown[0]} is no class of the training folder")
+        names, labels = [], []
+        for label, name in enumerate(classes):
+            images = _images(folder / name) if name in found else []
+            if name in found and not images:
+                raise ValueError(f"root: {folder / name} holds no image")
+            names += images
+            labels += [label] * len(images)
+        # One array of bytes: a million Python strings would be copied into every forked worker.
+        self._paths = np.array([os.fsencode(os.path.relpath(name, folder)) for name in names])
+        self.labels = torch.tensor(labels, dtype=torch.int64)
+
+    def path(self, index: int) -> Path:
+        """Where an image is."""
+        return self.folder / os.fsdecode(self._paths[index])
+
+    def fetch(self, indices: Tensor, epoch: int | None) -> tuple[Tensor, Tensor]:
+        """Read images; for an epoch, a random part of each instead of the centre.
+
+        Raises:
+            ValueError: An image cannot be read and `corrupt` is `raise`, or none can.
+        """
+        wanted = indices.tolist()
+        read: list[np.ndarray | None]
+        if get_worker_info() is None and len(wanted) > 1:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                read = list(pool.map(lambda i: self._read(i, epoch), wanted))
+        else:
+            read = [self._read(i, epoch) for i in wanted]
+        images = [image for image in read if image is not None]
+        if not images:
+            raise ValueError(f"root: none of {len(wanted)} images of {self.folder} can be read")
+        kept = torch.tensor([image is not None for image in read])
+        return torch.from_numpy(np.stack(images)), indices[kept]
+
+    def in_memory(self) -> MemorySource:
+        """Read all images once. Images left out by `corrupt="skip"` are gone from the result.
+
+        Raises:
+            ValueError: As `fetch`, or no image of a class can be read.
+        """
+        n = len(self.labels)
+        images = torch.empty((n, 3, self.size, self.size), dtype=torch.uint8)
+        kept = torch.empty(n, dtype=torch.int64)
+        count = 0
+        with tqdm(
+            total=n,
+            desc=f"Reading {self.folder.name}",
+            unit=" images",
+            delay=_BAR_AFTER,
+            disable=rank_zero_only.rank != 0,  # type: ignore[attr-defined]
+        ) as bar:
+            for chunk in torch.split(torch.arange(n), _CHUNK):
+                batch, indices = self.fetch(chunk, None)
+                images[count : count + len(batch)] = batch
+                kept[count : count + len(batch)] = indices
+                count += len(batch)
+                bar.update(len(chunk))
+        labels = self.labels[kept[:count]]
+        empty = sorted(set(self.labels.tolist()) - set(labels.tolist()))
+        if empty:
+            name = self.classes[empty[0]]
+            raise ValueError(f"root: no image of {self.folder / name} can be read")
+        return MemorySource(images[:count], labels)
+
+    def _read(self, index: int, epoch: int | None) -> "np.ndarray | None":
+        path = self.path(index)
+        try:
+            with Image.open(path) as image:
+                if epoch is None:
+                    box = centre_box(*image.size, self.size / self.resize)
+                else:
+                    key = [self.seed, int(Stream.AUGMENTATION), epoch, index]
+                    box = random_box(*image.size, np.random.default_rng(key))
+                return _decode(image, box, self.size)
+        except _UNREADABLE as error:
+            reason = f"{path}: cannot be read ({error})"
+            if self.corrupt == "raise":
+                raise ValueError(f"{reason}; corrupt='skip' leaves such images out") from error
+            warnings.warn(f"{reason}; left out", stacklevel=2)
+            return None
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It holds none.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"root: no folder {folder}")
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    if not names:
+        raise ValueError(f"root: {folder} holds no class folder")
+    return names
+
+
+def centre_box(width: int, height: int, share: float) -> Box:
+    """The middle square with `share` of the short side, as (left, top, right, bottom)."""
+    side = min(width, height) * share
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def random_box(width: int, height: int, random: np.random.Generator) -> Box:
+    """A box of 8 % to 100 % of the area, 3:4 to 4:3, anywhere (Szegedy et al., 1409.4842, §6)."""
+    for _ in range(10):
+        area = width * height * random.uniform(0.08, 1)
+        ratio = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)))
+        w, h = float(np.sqrt(area * ratio)), float(np.sqrt(area / ratio))
+        if w <= width and h <= height:
+            left, top = random.uniform(0, width - w), random.uniform(0, height - h)
+            return left, top, left + w, top + h
+    return centre_box(width, height, 1)
+
+
+def _decode(image: Image.Image, box: Box, size: int) -> np.ndarray:
+    width, height = image.size
+    left, top, right, bottom = box
+    # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time.
+    image.draft(
+        "RGB", (round(size * width / (right - left)), round(size * height / (bottom - top)))
+    )
+    x, y = image.size[0] / width, image.size[1] / height
+    scaled = (left * x, top * y, right * x, bottom * y)
+    part = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=scaled)
+    return np.asarray(part).transpose(2, 0, 1)
+
+
+def _images(folder: Path) -> list[str]:
+    return sorted(
+        os.path.join(parent, name)
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name.lower().endswith(IMG_EXTENSIONS)
+    )

@@ -1,0 +1,24 @@
+"""Independent random streams that depend on nothing but the integers that name them."""
+
+from enum import IntEnum
+
+import numpy as np
+import torch
+
+
+class Stream(IntEnum):
+    """What a stream is drawn for. Streams of one seed are independent of each other."""
+
+    SPLIT = 0
+    ORDER = 1
+    AUGMENTATION = 2
+    PROBE = 3
+
+
+def generator(seed: int, stream: Stream, *key: int) -> torch.Generator:
+    """A CPU generator that is a pure function of `(seed, stream, *key)`.
+
+    The global random state is neither read nor moved.
+    """
+    state = np.random.SeedSequence([seed, int(stream), *key]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))

@@ -1,0 +1,74 @@
+"""Which images are trained on: seeded stratified splits and the published index lists."""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from datamodules.seeding import Stream, generator
+
+
+def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Divide images into a rest and a held-out part with the same mix of classes.
+
+    Args:
+        labels: int64 of shape (N,).
+        fraction: Share of the held-out part, which gets `round(fraction * N)` images; each class
+            gives its share to within one image.
+        seed: The split is a pure function of `(labels, fraction, seed)`.
+
+    Returns:
+        Indices of the rest and of the held-out part, each ascending, together a permutation of
+        0…N-1.
+    """
+    n = len(labels)
+    random = generator(seed, Stream.SPLIT)
+    order = torch.randperm(n, generator=random)
+    order = order[labels[order].argsort(stable=True)]
+    counts = labels.bincount()
+    first = counts.cumsum(0) - counts
+    classes = labels[order]
+    # The offset decides which classes give up the odd image where shares are not whole.
+    offset = torch.rand(len(counts), generator=random, dtype=torch.float64)
+    rank = torch.arange(n) - first[classes]
+    quantile = (rank + offset[classes]) / counts[classes]
+    chosen = quantile.argsort(stable=True)
+    size = round(fraction * n)
+    return order[chosen[size:]].sort().values, order[chosen[:size]].sort().values
+
+
+def read_split_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read an index list in the format of the released `*-split.txt` files.
+
+    JSON, `{"train": ["int", ["0", "5", …]], "valid": ["int", […]]}`: each name with the type of
+    its entries and the 0-based indices. Lists of plain integers are read as well.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not such a list, or an index occurs twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"split_file: no file {path}")
+    try:
+        lists = json.loads(path.read_text())
+        split = {
+            str(name): torch.tensor([int(i) for i in _entries(value)], dtype=torch.int64)
+            for name, value in lists.items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"split_file: {path} is not an index list ({error})") from error
+    indices = [i for value in split.values() for i in value.tolist()]
+    if len(set(indices)) != len(indices):
+        raise ValueError(f"split_file: {path} names an index more than once")
+    return split
+
+
+def _entries(value: list[object]) -> list[str]:
+    if len(value) == 2 and isinstance(value[1], list):
+        kind, value = str(value[0]), value[1]
+        if kind != "int":
+            raise ValueError(f"entries of type {kind!r}, expected 'int'")
+    return [str(entry) for entry in value]
