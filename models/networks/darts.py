@@ -1,0 +1,276 @@
+"""The networks that train a DARTS genotype, on CIFAR and on ImageNet (Liu et al. 2019)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from models.networks.darts_cells import cifar_stem, preprocess, reduction_cells
+from models.networks.operations import build_operation, relu_conv_bn
+from models.topology import DartsCell
+
+
+class DartsCellModule(nn.Module):
+    """A cell as a module: nodes are sums of two operations, the output concatenates four nodes.
+
+    Args:
+        cell: its operations.
+        before_last: maps of the cell before the last.
+        last: maps of the last cell.
+        channels: maps of this cell's nodes.
+        reduction: operations on the two inputs have stride 2.
+        after_reduction: the last cell halved the size.
+        drop_path: applied to every operation but an identity; the network's cells share it.
+    """
+
+    def __init__(
+        self,
+        cell: DartsCell,
+        before_last: int,
+        last: int,
+        channels: int,
+        reduction: bool,
+        after_reduction: bool,
+        drop_path: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.cell = cell
+        self.preprocess0, self.preprocess1 = preprocess(
+            before_last, last, channels, after_reduction
+        )
+        self.operations = nn.ModuleList()
+        for name, source in cell.edges:
+            stride = 2 if reduction and source in DartsCell.INPUTS else 1
+            operation = build_operation(name, channels, stride)
+            if not isinstance(operation, nn.Identity):
+                operation = nn.Sequential(operation, drop_path)
+            self.operations.append(operation)
+
+    def forward(self, before_last: Tensor, last: Tensor) -> Tensor:
+        """The outputs of the two cells before to (N, 4·channels, H, W)."""
+        nodes = [self.preprocess0(before_last), self.preprocess1(last)]
+        values = iter(zip(self.operations, self.cell.edges, strict=True))
+        for (first, (_, a)), (second, (_, b)) in zip(values, values, strict=True):
+            nodes.append(first(nodes[a]) + second(nodes[b]))
+        return torch.cat(nodes[len(DartsCell.INPUTS) :], dim=1)
+
+
+class DartsNetwork(nn.Module):
+    """Cells and readout; a subclass brings the stem, and what its auxiliary head looks like.
+
+    `forward` gives the logits alone, in training too; `logits_and_auxiliary` gives both.
+
+    Raises:
+        ValueError: an auxiliary head on fewer than three cells, or `drop_path` outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        normal: DartsCell,
+        reduce: DartsCell,
+        channels: int,
+        cells: int,
+        num_classes: int,
+        drop_path: float,
+        stem_channels: int,
+        after_reduction: bool,
+        auxiliary: Callable[[int, int], nn.Module] | None,
+    ) -> None:
+        super().__init__()
+        if auxiliary is not None and cells < 3:
+            raise ValueError(f"auxiliary: the head needs at least 3 cells, got {cells}")
+        self._stochastic_depth = StochasticDepth(0.0, mode="row")
+        self.drop_path = drop_path
+        self.cells = nn.ModuleList()
+        reductions = reduction_cells(cells)
+        before_last = last = stem_channels
+        for i in range(cells):
+            reduction = i in reductions
+            channels *= 2 if reduction else 1
+            self.cells.append(
+                DartsCellModule(
+                    reduce if reduction else normal,
+                    before_last,
+                    last,
+                    channels,
+                    reduction,
+                    after_reduction,
+                    self._stochastic_depth,
+                )
+            )
+            before_last, last = last, len(DartsCell.NODES) * channels
+            after_reduction = reduction
+        self.head = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, num_classes)
+        )
+        # The maps no longer change after the last reduction, where the auxiliary head sits.
+        self._auxiliary_at = max(reductions)
+        self.auxiliary_head = auxiliary(last, num_classes) if auxiliary is not None else None
+
+    @property
+    def drop_path(self) -> float:
+        """Probability that a sample skips an operation in training; set it anew every epoch."""
+        return float(self._stochastic_depth.p)
+
+    @drop_path.setter
+    def drop_path(self, probability: float) -> None:
+        if not 0 <= probability < 1:
+            raise ValueError(f"drop_path: expected a probability in [0, 1), got {probability}")
+        self._stochastic_depth.p = probability
+
+    def stems(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two inputs of the first cell."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, in_channels, H, W) to logits (N, num_classes)."""
+        before_last, last = self.stems(x)
+        for cell in self.cells:
+            before_last, last = last, cell(before_last, last)
+        logits: Tensor = self.head(last)
+        return logits
+
+    def logits_and_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images to logits and the auxiliary head's logits, both (N, num_classes).
+
+        Raises:
+            ValueError: the network was built without auxiliary head.
+        """
+        if self.auxiliary_head is None:
+            raise ValueError("auxiliary: this network was built without auxiliary head")
+        before_last, last = self.stems(x)
+        middle = last
+        for i, cell in enumerate(self.cells):
+            before_last, last = last, cell(before_last, last)
+            if i == self._auxiliary_at:
+                middle = last
+        return self.head(last), self.auxiliary_head(middle)
+
+
+def cifar_auxiliary_head(channels: int, num_classes: int) -> nn.Sequential:
+    """Readout of maps of 8×8 (images of 32×32)."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.AvgPool2d(5, stride=3, count_include_pad=False),
+        nn.Conv2d(channels, 128, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
+        nn.Conv2d(128, 768, 2, bias=False),
+        nn.BatchNorm2d(768),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(768, num_classes),
+    )
+
+
+def imagenet_auxiliary_head(channels: int, num_classes: int) -> nn.Sequential:
+    """Readout of maps of 7×7 (images of 224×224)."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.AvgPool2d(5, stride=2, count_include_pad=False),
+        nn.Conv2d(channels, 128, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
+        # Without batch normalisation: so the published networks were trained.
+        nn.Conv2d(128, 768, 2, bias=False),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(768, num_classes),
+    )
+
+
+class DartsNetworkCifar(DartsNetwork):
+    """The network for images of 32×32; its auxiliary head needs that size.
+
+    Args:
+        normal: the cell that keeps the size.
+        reduce: the cell that halves it, at a third and two thirds of the depth.
+        channels: C, maps of a node in the first cell; doubled in every reduction cell.
+        cells: how many.
+        num_classes: number of logits.
+        auxiliary: build the auxiliary head.
+        drop_path: probability that a sample skips an operation in training.
+        in_channels: of the images.
+    """
+
+    def __init__(
+        self,
+        normal: DartsCell,
+        reduce: DartsCell,
+        channels: int = 36,
+        cells: int = 20,
+        num_classes: int = 10,
+        auxiliary: bool = False,
+        drop_path: float = 0.0,
+        in_channels: int = 3,
+    ) -> None:
+        stem_channels = 3 * channels
+        super().__init__(
+            normal,
+            reduce,
+            channels,
+            cells,
+            num_classes,
+            drop_path,
+            stem_channels,
+            after_reduction=False,
+            auxiliary=cifar_auxiliary_head if auxiliary else None,
+        )
+        self.stem = cifar_stem(in_channels, stem_channels)
+
+    def stems(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """One stem serves as both inputs."""
+        y = self.stem(x)
+        return y, y
+
+
+class DartsNetworkImageNet(DartsNetwork):
+    """The network for images of 224×224; its stem divides the size by 8.
+
+    Args:
+        normal: the cell that keeps the size.
+        reduce: the cell that halves it, at a third and two thirds of the depth.
+        channels: C, maps of a node in the first cell; doubled in every reduction cell.
+        cells: how many.
+        num_classes: number of logits.
+        auxiliary: build the auxiliary head, which needs images of 224×224.
+        drop_path: probability that a sample skips an operation in training.
+        in_channels: of the images.
+    """
+
+    def __init__(
+        self,
+        normal: DartsCell,
+        reduce: DartsCell,
+        channels: int = 48,
+        cells: int = 14,
+        num_classes: int = 1000,
+        auxiliary: bool = False,
+        drop_path: float = 0.0,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__(
+            normal,
+            reduce,
+            channels,
+            cells,
+            num_classes,
+            drop_path,
+            stem_channels=channels,
+            after_reduction=True,
+            auxiliary=imagenet_auxiliary_head if auxiliary else None,
+        )
+        self.stem0 = nn.Sequential(
+            nn.Conv2d(in_channels, channels // 2, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels // 2),
+            nn.ReLU(),
+            nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.stem1 = relu_conv_bn(channels, channels, 3, stride=2)
+
+    def stems(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A quarter of the size, and an eighth."""
+        before_last = self.stem0(x)
+        return before_last, self.stem1(before_last)
