@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from models.networks.darts_cells import cifar_stem, preprocess, reduction_cells
+from models.networks.darts_cells import preprocess, reduction_cells
+from models.networks.ends import stem
 from models.networks.operations import build_operation, relu_conv_bn
 from models.topology import DartsCell
 
@@ -217,7 +218,7 @@ class DartsNetworkCifar(DartsNetwork):
             after_reduction=False,
             auxiliary=cifar_auxiliary_head if auxiliary else None,
         )
-        self.stem = cifar_stem(in_channels, stem_channels)
+        self.stem = stem(in_channels, stem_channels)
 
     def stems(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """One stem serves as both inputs."""

@@ -30,10 +30,3 @@ def preprocess(
         else relu_conv_bn(before_last, channels, 1)
     )
     return first, relu_conv_bn(last, channels, 1)
-
-
-def cifar_stem(in_channels: int, channels: int) -> nn.Sequential:
-    """3×3 convolution and batch normalisation."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-    )

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from models.networks.darts_cells import cifar_stem, preprocess, reduction_cells
-from models.networks.supernet import Supernet, SupernetCell, check_stem, full_mask
+from models.networks.darts_cells import preprocess, reduction_cells
+from models.networks.ends import check_stem, head, stem
+from models.networks.supernet import Supernet, SupernetCell, full_mask
 from models.topology import DartsCell
 
 
@@ -72,7 +73,7 @@ class DartsSupernet(Supernet):
         before_last = last = stem_multiplier * channels
         check_stem(use_stem, in_channels, last)
         self.use_stem = use_stem
-        self.stem = cifar_stem(in_channels, last)
+        self.stem = stem(in_channels, last)
         self.cells = nn.ModuleList()
         reductions, after_reduction = reduction_cells(cells), False
         for i in range(cells):
@@ -83,13 +84,7 @@ class DartsSupernet(Supernet):
             )
             before_last, last = last, len(DartsCell.NODES) * channels
             after_reduction = reduction
-        self.head = nn.Sequential(
-            nn.BatchNorm2d(last),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(last, num_classes),
-        )
+        self.head = head(last, num_classes)
         self.mask = full_mask(2, len(self.edges), self.operations) if mask is None else mask
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from models.networks.ends import head, stem
 from models.networks.operations import build_operation, relu_conv_bn
 from models.topology import NasBench201Cell
 
@@ -27,13 +28,6 @@ class ResidualReduction(nn.Module):
         return y
 
 
-def stem(in_channels: int, channels: int) -> nn.Sequential:
-    """3×3 convolution and batch normalisation."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-    )
-
-
 def stages(
     make_cell: Callable[[int], nn.Module], channels: int, cells_per_stage: int, count: int = 3
 ) -> nn.Sequential:
@@ -52,17 +46,6 @@ def stages(
             body.append(ResidualReduction(width // 2, width))
         body.extend(make_cell(width) for _ in range(cells_per_stage))
     return body
-
-
-def head(channels: int, num_classes: int) -> nn.Sequential:
-    """Batch normalisation, ReLU, global average, linear readout: (N, channels, H, W) to logits."""
-    return nn.Sequential(
-        nn.BatchNorm2d(channels),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(channels, num_classes),
-    )
 
 
 class CellModule(nn.Module):

@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from models.networks.nasbench201 import head, stages, stem
-from models.networks.supernet import Supernet, SupernetCell, check_stem, full_mask
+from models.networks.ends import check_stem, head, stem
+from models.networks.nasbench201 import stages
+from models.networks.supernet import Supernet, SupernetCell, full_mask
 from models.topology import NasBench201Cell
 
 

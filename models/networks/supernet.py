@@ -1,6 +1,6 @@
 """Cells that hold every operation on every edge, and run those that a boolean mask keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,13 +12,12 @@ Edges = Sequence[tuple[int, int]]
 
 
 class _Term(NamedTuple):
-    """One kept operation: its share of the node's sum, and the modules that yield its value."""
+    """One kept operation: where it starts, its share of the sum, and the keys of its modules."""
 
     source: int
     weight: float
-    shared: str | None  # of the source: a ReLU or an operation without parameters
-    edge: int | None  # where the rest of the operation is the edge's own
-    name: str
+    shared: str | None
+    own: str | None
 
 
 class SupernetCell(nn.Module):
@@ -37,6 +36,8 @@ class SupernetCell(nn.Module):
         channels: maps of every node.
         stride: of the operations on edges that leave an input; 1 elsewhere.
         cell_type: the row of the network's mask that this cell follows.
+        build: the module of an operation, from (name, channels, stride). What has no parameters
+            must not depend on the edge's target.
     """
 
     def __init__(
@@ -47,48 +48,50 @@ class SupernetCell(nn.Module):
         channels: int,
         stride: int = 1,
         cell_type: int = 0,
+        build: Callable[[str, int, int], nn.Module] = build_operation,
     ) -> None:
         super().__init__()
         self.cell_type = cell_type
         self.edges = tuple(edges)
         self.operations = tuple(operations)
         self.inputs = inputs
+        self.stride = stride
         self.shared = nn.ModuleDict()
-        self.own = nn.ModuleList()
-        self._stems: dict[tuple[int, str], str | None] = {}
-        for source, _ in self.edges:
-            own = nn.ModuleDict()
+        """What depends on a source alone, by `source_name`."""
+        self.own = nn.ModuleDict()
+        """The rest of an operation, or all of it, by `edge_name`."""
+        self._keys: dict[tuple[int, str], tuple[str | None, str | None]] = {}
+        for edge, (source, _) in enumerate(self.edges):
             for name in self.operations:
                 if name != "none":
-                    operation = build_operation(name, channels, stride if source < inputs else 1)
-                    self._add(source, name, operation, own)
-            self.own.append(own)
+                    operation = build(name, channels, stride if source < inputs else 1)
+                    self._keys[edge, name] = self._add(edge, source, name, operation)
         self._plan: list[list[_Term]] = []
 
-    def _add(self, source: int, name: str, operation: nn.Module, own: nn.ModuleDict) -> None:
-        """Split an operation into the part its source shares and the part of the edge's own."""
-        shared: str | None = None
-        part: nn.Module = operation
+    def _add(
+        self, edge: int, source: int, name: str, operation: nn.Module
+    ) -> tuple[str | None, str | None]:
+        """Split an operation into what its source shares and the edge's own; the keys of both."""
+        shared, own = f"{source}_{name}", f"{edge}_{name}"
+        if not any(True for _ in operation.parameters()):
+            if shared not in self.shared:
+                self.shared[shared] = operation
+            return shared, None
         if isinstance(operation, nn.Sequential) and isinstance(operation[0], nn.ReLU):
-            shared, part = f"{source}_relu", operation[0]
-            own[name] = operation[1:]
-        elif not any(True for _ in operation.parameters()):
-            shared = f"{source}_{name}"
-        else:
-            own[name] = operation
-        if shared is not None and shared not in self.shared:
-            self.shared[shared] = part
-        self._stems[source, name] = shared
+            shared = f"{source}_relu"
+            if shared not in self.shared:
+                self.shared[shared] = operation[0]
+            self.own[own] = operation[1:]
+            return shared, own
+        self.own[own] = operation
+        return None, own
 
     def keep(self, mask: Tensor) -> None:
         """Run only what `mask`, boolean of shape (edges, operations), keeps."""
         plan: dict[int, list[_Term]] = {target: [] for _, target in self.edges}
         for edge, ((source, target), row) in enumerate(zip(self.edges, mask.tolist(), strict=True)):
             kept = [name for name, keep in zip(self.operations, row, strict=True) if keep]
-            for name in kept:
-                shared = self._stems[source, name]
-                own = edge if name in self.own[edge] else None  # type: ignore[operator]
-                plan[target].append(_Term(source, 1 / len(kept), shared, own, name))
+            plan[target] += [_Term(source, 1 / len(kept), *self._keys[edge, name]) for name in kept]
         self._plan = list(plan.values())
 
     def nodes(self, *inputs: Tensor) -> list[Tensor]:
@@ -97,14 +100,14 @@ class SupernetCell(nn.Module):
         cache: dict[str, Tensor] = {}
         for terms in self._plan:
             total: Tensor | None = None
-            for source, weight, shared, edge, name in terms:
+            for source, weight, shared, own in terms:
                 x = values[source]
                 if shared is not None:
                     if shared not in cache:
                         cache[shared] = self.shared[shared](x)
                     x = cache[shared]
-                if edge is not None:
-                    x = self.own[edge][name](x)  # type: ignore[index]
+                if own is not None:
+                    x = self.own[own](x)
                 if total is None:
                     total = x if weight == 1 else x * weight
                 else:
@@ -141,19 +144,6 @@ def check_mask(mask: Tensor, cells: Sequence[str], edges: Edges, operations: Seq
         for _, node in edges:
             if node not in fed:
                 raise ValueError(f"mask: {cell} cell leaves node {node} without input")
-
-
-def check_stem(use_stem: bool, in_channels: int, channels: int) -> None:
-    """Refuse to do without a stem where the first cell's maps are not the image's.
-
-    Raises:
-        ValueError: `in_channels` differs from the stem's `channels`.
-    """
-    if not use_stem and in_channels != channels:
-        raise ValueError(
-            f"use_stem: without a stem in_channels must be {channels} (the first cell's), "
-            f"got {in_channels}"
-        )
 
 
 def full_mask(cells: int, edges: int, operations: Sequence[str]) -> Tensor:
