@@ -4,7 +4,9 @@ from datamodules.base import ImageDataModule
 from datamodules.cifar import CIFAR10DataModule, CIFAR100DataModule
 from datamodules.digits import DigitsDataModule
 from datamodules.image_folder import ImageFolderDataModule
+from datamodules.imagenet16 import ImageNet16DataModule
 from datamodules.mnist import MNISTDataModule
+from datamodules.svhn import SVHNDataModule
 
 __all__ = [
     "CIFAR10DataModule",
@@ -12,5 +14,7 @@ __all__ = [
     "DigitsDataModule",
     "ImageDataModule",
     "ImageFolderDataModule",
+    "ImageNet16DataModule",
     "MNISTDataModule",
+    "SVHNDataModule",
 ]

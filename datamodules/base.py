@@ -202,7 +202,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     def _source(self, part: str) -> ImageSource:
         if part not in self._sources:
             source = self.load(part)
-            n, low, high = len(source.labels), int(source.labels.min()), int(source.labels.max())
+            n = len(source.labels)
+            _check(n > 0, f"root: {self.root} holds no image of {part!r}")
+            low, high = int(source.labels.min()), int(source.labels.max())
             _check(
                 low >= 0 and high < self.num_classes,
                 f"{self.root}: the {n} labels of {part!r} lie in [{low}, {high}], "

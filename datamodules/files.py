@@ -9,29 +9,30 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-_STAMP = ".verified.json"
 
-
-def verify(folder: str | os.PathLike[str], md5: Mapping[str, str]) -> None:
+def verify(
+    folder: str | os.PathLike[str], md5: Mapping[str, str], stamp: Path | None = None
+) -> None:
     """Check that a folder's files are the published ones.
 
-    A file once verified is known again by its size and time of change, noted in
-    `.verified.json` beside it, and not read a second time. Where the folder cannot be written,
-    every call reads the files.
+    A file once verified is known again by its size and time of change, noted in `stamp`, and not
+    read a second time. Where the note cannot be written, every call reads the files.
 
     Args:
         folder: Where the files are.
         md5: Expected sum of each file, in hexadecimal, by name.
+        stamp: Where to note what was verified; by default `.verified.json` in the folder.
 
     Raises:
         FileNotFoundError: The folder or a file is missing.
         ValueError: A file has another md5; the message names both.
     """
     folder = Path(folder)
+    stamp = stamp or folder / ".verified.json"
     for name in md5:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"root: no file {folder / name}")
-    known = _read_stamp(folder / _STAMP)
+    known = _read_stamp(stamp)
     seen: dict[str, list[str | int]] = {}
     for name, expected in md5.items():
         status = (folder / name).stat()
@@ -46,7 +47,7 @@ def verify(folder: str | os.PathLike[str], md5: Mapping[str, str]) -> None:
         seen[name] = entry
     if any(known.get(name) != entry for name, entry in seen.items()):
         with contextlib.suppress(OSError):
-            write_text(folder / _STAMP, json.dumps(known | seen))
+            write_text(stamp, json.dumps(known | seen))
 
 
 def _read_stamp(path: Path) -> dict[str, list[str | int]]:
@@ -68,8 +69,8 @@ def write_text(path: Path, text: str) -> None:
 def staging(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Fill a new folder that appears as `target` when the block ends, and only then.
 
-    An interrupted block leaves nothing under `target`'s name; a `target` that another process
-    put there meanwhile wins. Files already in `target` under other names are kept.
+    An interrupted block leaves nothing under `target`'s name. Where there is a `target` already,
+    its files are replaced one by one and others in it are kept.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)

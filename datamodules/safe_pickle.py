@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy._core.multiarray import _reconstruct
+from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -20,10 +21,18 @@ def _encode(text: str, encoding: str) -> bytes:
 _ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): _encode,
 }
+
+
+_DAMAGED = (
+    *(EOFError, TypeError, ValueError, AttributeError, LookupError),
+    *(OverflowError, MemoryError),  # a length of exabytes
+)
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -53,5 +62,5 @@ def load_arrays(path: str | os.PathLike[str]) -> Any:
             raise ValueError(
                 f"{os.fspath(path)}: refused, only numpy arrays and plain values are read ({error})"
             ) from error
-        except (EOFError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+        except _DAMAGED as error:
             raise ValueError(f"{os.fspath(path)}: truncated or not a pickle ({error})") from error

@@ -1,0 +1,62 @@
+"""The order of an epoch, and how ranks share it."""
+
+from itertools import chain
+
+import pytest
+import torch
+
+from datamodules.dataset import EpochSampler, MemorySource, SplitDataset
+
+
+def split(n: int) -> SplitDataset:
+    images = torch.arange(2 * n, dtype=torch.uint8).view(-1, 1, 1, 1)
+    return SplitDataset(MemorySource(images, torch.arange(2 * n)), torch.arange(0, 2 * n, 2))
+
+
+def order(n: int, ranks: int, rank: int, epoch: int = 0, shuffle: bool = True) -> list[int]:
+    sampler = EpochSampler(split(n), ranks, rank, shuffle, seed=5)
+    sampler.set_epoch(epoch)
+    assert len(list(sampler)) == len(sampler)
+    return list(sampler)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_shards_are_disjoint_and_cover_the_epoch(ranks: int) -> None:
+    shards = [order(12, ranks, rank) for rank in range(ranks)]
+    assert sorted(chain(*shards)) == list(range(12))
+
+
+def test_remainder_repeats_the_first_images() -> None:
+    whole = order(7, 1, 0)
+    shards = [order(7, 3, rank) for rank in range(3)]
+    assert [len(shard) for shard in shards] == [3, 3, 3]
+    assert sorted(chain(*shards)) == sorted([*whole, *whole[:2]])
+
+
+def test_ranks_see_step_by_step_what_one_rank_sees() -> None:
+    whole = order(24, 1, 0, epoch=3)
+    shards = [order(24, 2, rank, epoch=3) for rank in range(2)]
+    for step in range(4):
+        both = shards[0][3 * step : 3 * step + 3] + shards[1][3 * step : 3 * step + 3]
+        assert sorted(both) == sorted(whole[6 * step : 6 * step + 6])
+
+
+def test_order_is_a_function_of_the_epoch() -> None:
+    torch.manual_seed(9)
+    state = torch.get_rng_state()
+    assert order(50, 1, 0, epoch=1) == order(50, 1, 0, epoch=1)
+    assert order(50, 1, 0, epoch=1) != order(50, 1, 0, epoch=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert order(5, 1, 0, shuffle=False) == [0, 1, 2, 3, 4]
+
+
+def test_more_ranks_than_images() -> None:
+    assert [order(2, 5, rank, shuffle=False) for rank in range(5)] == [[0], [1], [0], [1], [0]]
+
+
+def test_batch_and_single_fetch() -> None:
+    data = split(10)
+    images, labels, indices = data.__getitems__([3, 0])
+    assert indices.tolist() == labels.tolist() == images.flatten().tolist() == [6, 0]
+    image, label = data[3]
+    assert (image.item(), label.item()) == (6, 6)

@@ -1,0 +1,90 @@
+"""Verified files and folders that appear whole."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from datamodules.files import staging, verify
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "a").write_bytes(b"alpha")
+    (tmp_path / "b").write_bytes(b"beta")
+    return tmp_path
+
+
+SUMS = {"a": md5(b"alpha"), "b": md5(b"beta")}
+
+
+def test_files_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    verify(folder, SUMS)
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("read again"))
+    verify(folder, SUMS)
+
+
+def test_changed_file_is_named_with_both_sums(folder: Path) -> None:
+    verify(folder, SUMS)
+    (folder / "b").write_bytes(b"BETA")
+    found = md5(b"BETA")
+    message = rf"b: changed or truncated, md5 {found}, expected {SUMS['b']}"
+    for _ in range(2):
+        with pytest.raises(ValueError, match=message):
+            verify(folder, SUMS)
+
+
+def test_touched_file_is_verified_again(folder: Path) -> None:
+    verify(folder, SUMS)
+    os.utime(folder / "b", (1, 1))
+    verify(folder, SUMS)
+
+
+def test_missing_file_is_named(folder: Path) -> None:
+    (folder / "b").unlink()
+    with pytest.raises(FileNotFoundError, match=r"root: no file .*b"):
+        verify(folder, SUMS)
+
+
+def test_note_that_cannot_be_written_is_done_without(folder: Path) -> None:
+    verify(folder, SUMS, stamp=folder / "no" / "such" / "folder")
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
+
+
+def test_damaged_note_is_ignored(folder: Path) -> None:
+    (folder / ".verified.json").write_text('{"a": [')
+    verify(folder, SUMS)
+
+
+def test_staging_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "target"
+
+    def interrupted() -> None:
+        with staging(target) as made:
+            (made / "part").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list((tmp_path / "deep").iterdir()) == []
+    with staging(target) as made:
+        (made / "part").write_text("whole")
+        assert not target.exists()
+    assert (target / "part").read_text() == "whole"
+    assert list((tmp_path / "deep").iterdir()) == [target]
+
+
+def test_staging_keeps_what_else_is_there(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "other").write_text("kept")
+    (target / "part").write_text("old")
+    with staging(target) as made:
+        (made / "part").write_text("new")
+    assert (target / "other").read_text() == "kept"
+    assert (target / "part").read_text() == "new"
