@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from models.networks.darts_cells import preprocess, reduction_cells
 from models.networks.ends import check_stem, head, stem
-from models.networks.supernet import Supernet, SupernetCell, full_mask
+from models.networks.masks import full_mask
+from models.networks.supernet import Supernet, SupernetCell
 from models.topology import DartsCell
 
 
@@ -54,7 +55,7 @@ class DartsSupernet(Supernet):
             regions; the stem's parameters remain, as they do there.
 
     Raises:
-        ValueError: a mask that `check_mask` refuses, or no stem where `in_channels` differs from
+        ValueError: a bad mask (see `Supernet.mask`), or no stem where `in_channels` differs from
             the stem's maps.
     """
 

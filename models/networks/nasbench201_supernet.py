@@ -3,8 +3,9 @@
 from torch import Tensor
 
 from models.networks.ends import check_stem, head, stem
+from models.networks.masks import full_mask
 from models.networks.nasbench201 import stages
-from models.networks.supernet import Supernet, SupernetCell, full_mask
+from models.networks.supernet import Supernet, SupernetCell
 from models.topology import NasBench201Cell
 
 
@@ -33,7 +34,7 @@ class NasBench201Supernet(Supernet):
             regions; the stem's parameters remain, as they do there.
 
     Raises:
-        ValueError: a mask that `check_mask` refuses, or no stem where `in_channels` differs from
+        ValueError: a bad mask (see `Supernet.mask`), or no stem where `in_channels` differs from
             `channels`.
     """
 

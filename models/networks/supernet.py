@@ -6,9 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.networks.masks import Edges, as_mask, check_fed
 from models.networks.operations import build_operation
-
-Edges = Sequence[tuple[int, int]]
 
 
 class _Term(NamedTuple):
@@ -112,43 +111,9 @@ class SupernetCell(nn.Module):
                     total = x if weight == 1 else x * weight
                 else:
                     total = torch.add(total, x, alpha=weight)
-            assert total is not None  # `check_mask`: every node has an input
+            assert total is not None  # `check_fed`: every node has an input
             values.append(total)
         return values[self.inputs :]
-
-
-def check_mask(mask: Tensor, cells: Sequence[str], edges: Edges, operations: Sequence[str]) -> None:
-    """Refuse a mask that no supernet can run.
-
-    Raises:
-        ValueError: not boolean, not of shape (cells, edges, operations), one that keeps `none`, or
-            one that leaves a node without input.
-    """
-    shape = (len(cells), len(edges), len(operations))
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or tuple(mask.shape) != shape:
-        given = (
-            f"{mask.dtype} of shape {tuple(mask.shape)}"
-            if isinstance(mask, Tensor)
-            else type(mask).__name__
-        )
-        raise ValueError(
-            f"mask: expected torch.bool of shape {shape} (cells, edges, operations), got {given}"
-        )
-    for cell, rows in zip(cells, mask.tolist(), strict=True):
-        fed = set()
-        for (source, target), row in zip(edges, rows, strict=True):
-            if "none" in operations and row[operations.index("none")]:
-                raise ValueError(f"mask: {cell} cell keeps 'none' on edge {source}→{target}")
-            if any(row):
-                fed.add(target)
-        for _, node in edges:
-            if node not in fed:
-                raise ValueError(f"mask: {cell} cell leaves node {node} without input")
-
-
-def full_mask(cells: int, edges: int, operations: Sequence[str]) -> Tensor:
-    """The mask that keeps everything but `none`: boolean, (cells, edges, operations)."""
-    return torch.tensor([name != "none" for name in operations]).repeat(cells, edges, 1)
 
 
 class Supernet(nn.Module):
@@ -179,10 +144,13 @@ class Supernet(nn.Module):
         """Run other operations from the next forward on.
 
         Raises:
-            ValueError: see `check_mask`.
+            ValueError: not boolean, of another shape, one that keeps `none`, or one that leaves a
+                node without input.
         """
-        check_mask(mask, self.cell_names, self.edges, self.operations)
-        self._mask = mask.detach().cpu().clone()
+        shape = (len(self.cell_names), len(self.edges), len(self.operations))
+        checked = as_mask(mask, shape, self.operations)
+        check_fed(checked, self.cell_names, self.edges)
+        self._mask = checked
         for module in self.modules():
             if isinstance(module, SupernetCell):
                 module.keep(self._mask[module.cell_type])

@@ -1,0 +1,8 @@
+"""Search spaces: what may be searched, how it is written, and the networks it stands for."""
+
+from models.spaces.base import SearchSpace
+from models.spaces.darts import DartsSpace
+from models.spaces.genotype import DartsGenotype
+from models.spaces.nasbench201 import NasBench201Space
+
+__all__ = ["DartsGenotype", "DartsSpace", "NasBench201Space", "SearchSpace"]

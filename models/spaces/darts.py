@@ -1,0 +1,207 @@
+"""The DARTS space: a normal and a reduction cell of eight operations each (Liu et al. 2019)."""
+
+import math
+from typing import Any, Literal
+
+import networkx as nx
+import torch
+from torch import Tensor
+
+from models.networks.darts import DartsNetwork, DartsNetworkCifar, DartsNetworkImageNet
+from models.networks.darts_supernet import DartsSupernet
+from models.networks.masks import as_mask
+from models.spaces.base import SearchSpace
+from models.spaces.genotype import DartsGenotype
+from models.topology import DartsCell, supernet_graph
+
+
+class DartsSpace(SearchSpace[DartsGenotype]):
+    """Architectures are `DartsGenotype`s: in every node two edges with one operation each."""
+
+    name = "darts"
+    cells = ("normal", "reduce")
+    edges = DartsCell.EDGES
+    operations = DartsCell.OPERATIONS
+    edge_groups = ((0, 2), (2, 5), (5, 9), (9, 14))
+    edges_per_group = 2
+
+    @property
+    def count(self) -> int:
+        """About 10^18: two of a node's inputs and seven operations on each, in both cells."""
+        inputs = math.prod(math.comb(stop - start, 2) for start, stop in self.edge_groups)
+        operations = math.prod([len(self.operations) - 1] * (2 * len(self.edge_groups)))
+        return math.prod([inputs * operations] * len(self.cells))
+
+    def parse(self, text: str) -> DartsGenotype:
+        """Read `Genotype(normal=[…], normal_concat=…, reduce=[…], reduce_concat=…)`, or JSON.
+
+        Raises:
+            ValueError: one line that quotes the offending part.
+        """
+        return DartsGenotype.parse(text)
+
+    def format(self, architecture: DartsGenotype) -> str:
+        """The `Genotype(…)` that `parse` reads."""
+        return str(_own(architecture))
+
+    def to_json(self, architecture: DartsGenotype) -> dict[str, Any]:
+        """Lists of pairs under `normal` and `reduce`."""
+        return _own(architecture).to_json()
+
+    def from_json(self, value: Any) -> DartsGenotype:
+        """The inverse of `to_json`. Raises ValueError as `parse` does."""
+        return DartsGenotype.from_json(value)
+
+    def random_architecture(self, generator: torch.Generator) -> DartsGenotype:
+        """Two different inputs per node and an operation on each, uniformly."""
+        return DartsGenotype(self._random_cell(generator), self._random_cell(generator))
+
+    def _random_cell(self, generator: torch.Generator) -> DartsCell:
+        pairs = []
+        for node in DartsCell.NODES:
+            inputs = torch.randperm(node, generator=generator)[:2].sort().values.tolist()
+            columns = torch.randint(1, len(self.operations), (2,), generator=generator).tolist()
+            pairs += [
+                (self.operations[column], source)
+                for source, column in zip(inputs, columns, strict=True)
+            ]
+        return DartsCell(tuple(pairs))
+
+    def topology(self, cell: "DartsCell | Tensor") -> "nx.DiGraph[int]":
+        """The graph of a `DartsCell`, or of the mask (14, 8) of one cell.
+
+        Raises:
+            ValueError: neither; a genotype has two cells and so two graphs, see `topologies`.
+        """
+        if isinstance(cell, DartsGenotype):
+            raise ValueError("topology: a genotype has two cells; take topologies(genotype)")
+        if isinstance(cell, DartsCell):
+            return cell.graph
+        mask = as_mask(cell, (len(self.edges), len(self.operations)), self.operations)
+        return supernet_graph(
+            mask.tolist(),
+            self.edges,
+            self.operations,
+            DartsCell.PARAMETERISED,
+            DartsCell.INPUTS,
+            DartsCell.OUTPUT,
+            [(node, DartsCell.OUTPUT) for node in DartsCell.NODES],
+        )
+
+    def topologies(self, architecture: "DartsGenotype | Tensor") -> "dict[str, nx.DiGraph[int]]":
+        """The graphs of "normal" and "reduce", of a genotype or of a full mask (2, 14, 8)."""
+        if isinstance(architecture, DartsGenotype):
+            return {"normal": architecture.normal.graph, "reduce": architecture.reduce.graph}
+        mask = self._full(architecture)
+        return {name: self.topology(rows) for name, rows in zip(self.cells, mask, strict=True)}
+
+    def mask_of(self, architecture: DartsGenotype) -> Tensor:
+        """(2, 14, 8), with two rows per node that keep one operation."""
+        mask = torch.zeros(2, len(self.edges), len(self.operations), dtype=torch.bool)
+        genotype = _own(architecture)
+        for rows, cell in zip(mask, (genotype.normal, genotype.reduce), strict=True):
+            for i, (operation, source) in enumerate(cell.edges):
+                edge = self.edges.index((source, DartsCell.NODES[i // 2]))
+                rows[edge, self.operations.index(operation)] = True
+        return mask
+
+    def architecture_of(self, mask: Tensor) -> DartsGenotype:
+        """The genotype of a full mask (2, 14, 8) with two edges per node, one operation on each.
+
+        The pairs of a node come in the order of their inputs.
+
+        Raises:
+            ValueError: no such mask; names the cell and the edge or node.
+        """
+        normal, reduce = (
+            self._cell_of(name, rows)
+            for name, rows in zip(self.cells, self._full(mask).tolist(), strict=True)
+        )
+        return DartsGenotype(normal, reduce)
+
+    def _cell_of(self, cell: str, rows: list[list[bool]]) -> DartsCell:
+        pairs: list[tuple[str, int]] = []
+        for (start, stop), node in zip(self.edge_groups, DartsCell.NODES, strict=True):
+            edges = [edge for edge in range(start, stop) if any(rows[edge])]
+            if len(edges) != self.edges_per_group:
+                raise ValueError(
+                    f"mask: node {node} of the {cell} cell has {len(edges)} inputs, "
+                    f"an architecture has {self.edges_per_group}"
+                )
+            for edge in edges:
+                kept = [
+                    name for name, keep in zip(self.operations, rows[edge], strict=True) if keep
+                ]
+                source, target = self.edges[edge]
+                if len(kept) != 1:
+                    raise ValueError(
+                        f"mask: edge {source}→{target} of the {cell} cell keeps {len(kept)} "
+                        f"operations ({', '.join(kept)}), an architecture has one"
+                    )
+                pairs.append((kept[0], source))
+        return DartsCell(tuple(pairs))
+
+    def supernet(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        mask: Tensor | None = None,
+        channels: int = 1,
+        cells: int = 2,
+        stem_multiplier: int = 1,
+    ) -> DartsSupernet:
+        """The proxy supernet of TE-NAS, C = 1 and two cells, unless other sizes are given."""
+        return DartsSupernet(channels, cells, num_classes, in_channels, stem_multiplier, mask)
+
+    def region_network(self, num_classes: int = 10, mask: Tensor | None = None) -> DartsSupernet:
+        """Two cells of one and two maps, which the crops (N, 1, 3, 3) enter directly."""
+        return DartsSupernet(1, 2, num_classes, 1, 1, mask, use_stem=False)
+
+    def network(
+        self,
+        architecture: DartsGenotype,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        channels: int | None = None,
+        cells: int | None = None,
+        auxiliary: bool = False,
+        drop_path: float = 0.0,
+        stem: Literal["cifar", "imagenet"] = "cifar",
+    ) -> DartsNetwork:
+        """The network of the paper, unless other sizes are given.
+
+        `stem` chooses images of 32×32 (C = 36, 20 cells) or 224×224 (C = 48, 14 cells).
+
+        Raises:
+            ValueError: another stem, or what the network refuses.
+        """
+        genotype = _own(architecture)
+        defaults = {
+            "cifar": (DartsNetworkCifar, 36, 20),
+            "imagenet": (DartsNetworkImageNet, 48, 14),
+        }
+        if stem not in defaults:
+            raise ValueError(f"stem: expected 'cifar' or 'imagenet', got {stem!r}")
+        network, default_channels, default_cells = defaults[stem]
+        return network(
+            genotype.normal,
+            genotype.reduce,
+            default_channels if channels is None else channels,
+            default_cells if cells is None else cells,
+            num_classes,
+            auxiliary,
+            drop_path,
+            in_channels,
+        )
+
+    def _full(self, mask: Tensor) -> Tensor:
+        return as_mask(mask, (2, len(self.edges), len(self.operations)), self.operations)
+
+
+def _own(architecture: DartsGenotype) -> DartsGenotype:
+    """Refuse an architecture of another space."""
+    if not isinstance(architecture, DartsGenotype):
+        raise ValueError(
+            f"architecture: expected a DartsGenotype, got {type(architecture).__name__}"
+        )
+    return architecture

@@ -1,0 +1,153 @@
+"""The NAS-Bench-201 space: one cell of six edges, 15,625 architectures (Dong & Yang 2020)."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import networkx as nx
+import torch
+from torch import Tensor
+
+from models.networks.masks import as_mask
+from models.networks.nasbench201 import NasBench201Network
+from models.networks.nasbench201_supernet import NasBench201Supernet
+from models.spaces.base import SearchSpace
+from models.topology import NasBench201Cell, supernet_graph
+
+
+class NasBench201Space(SearchSpace[NasBench201Cell]):
+    """Architectures are `NasBench201Cell`s, written `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+
+    In a mask an edge that keeps nothing stands for `none`.
+    """
+
+    name = "nasbench201"
+    cells = ("cell",)
+    edges = NasBench201Cell.EDGES
+    operations = NasBench201Cell.OPERATIONS
+
+    @property
+    def count(self) -> int:
+        """15,625: five operations on six edges."""
+        return math.prod([len(self.operations)] * len(self.edges))
+
+    def architectures(self) -> Iterator[NasBench201Cell]:
+        """The whole space, in the order of `operations`, the last edge varying fastest."""
+        return map(NasBench201Cell, itertools.product(self.operations, repeat=len(self.edges)))
+
+    def parse(self, text: str) -> NasBench201Cell:
+        """Read `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+
+        Raises:
+            ValueError: one line that quotes the offending part.
+        """
+        return NasBench201Cell.parse(text)
+
+    def format(self, architecture: NasBench201Cell) -> str:
+        """The text that `parse` reads."""
+        return str(_own(architecture))
+
+    def to_json(self, architecture: NasBench201Cell) -> str:
+        """The same text."""
+        return self.format(architecture)
+
+    def from_json(self, value: Any) -> NasBench201Cell:
+        """Read the text. Raises ValueError as `parse` does."""
+        return NasBench201Cell.parse(value)
+
+    def random_architecture(self, generator: torch.Generator) -> NasBench201Cell:
+        """One of the 15,625, uniformly."""
+        columns = torch.randint(len(self.operations), (len(self.edges),), generator=generator)
+        return NasBench201Cell(tuple(self.operations[i] for i in columns.tolist()))
+
+    def topology(self, cell: "NasBench201Cell | Tensor") -> "nx.DiGraph[int]":
+        """The graph of an architecture, or of the mask (6, 5) of the cell.
+
+        Raises:
+            ValueError: neither.
+        """
+        if isinstance(cell, NasBench201Cell):
+            return cell.graph
+        mask = as_mask(cell, (len(self.edges), len(self.operations)), self.operations)
+        return supernet_graph(
+            mask.tolist(),
+            self.edges,
+            self.operations,
+            NasBench201Cell.PARAMETERISED,
+            inputs=(0,),
+            output=3,
+        )
+
+    def topologies(self, architecture: "NasBench201Cell | Tensor") -> "dict[str, nx.DiGraph[int]]":
+        """{"cell": graph} of an architecture or of a full mask (1, 6, 5)."""
+        if isinstance(architecture, NasBench201Cell):
+            return {"cell": architecture.graph}
+        return {"cell": self.topology(self._full(architecture)[0])}
+
+    def mask_of(self, architecture: NasBench201Cell) -> Tensor:
+        """(1, 6, 5); the row of a `none` is empty."""
+        rows = [
+            [name == kept != "none" for name in self.operations]
+            for kept in _own(architecture).operations
+        ]
+        return torch.tensor([rows])
+
+    def architecture_of(self, mask: Tensor) -> NasBench201Cell:
+        """The cell of a full mask (1, 6, 5) that keeps at most one operation per edge.
+
+        Raises:
+            ValueError: no such mask; names the edge.
+        """
+        names = []
+        for (source, target), row in zip(self.edges, self._full(mask)[0].tolist(), strict=True):
+            kept = [name for name, keep in zip(self.operations, row, strict=True) if keep]
+            if len(kept) > 1:
+                raise ValueError(
+                    f"mask: edge {source}→{target} keeps {len(kept)} operations "
+                    f"({', '.join(kept)}), an architecture has one"
+                )
+            names.append(kept[0] if kept else "none")
+        return NasBench201Cell(tuple(names))
+
+    def supernet(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        mask: Tensor | None = None,
+        channels: int = 3,
+        cells_per_stage: int = 1,
+    ) -> NasBench201Supernet:
+        """The proxy supernet of TE-NAS, C = 3 and N = 1, unless other sizes are given."""
+        return NasBench201Supernet(channels, cells_per_stage, num_classes, in_channels, mask)
+
+    def region_network(
+        self, num_classes: int = 10, mask: Tensor | None = None
+    ) -> NasBench201Supernet:
+        """One cell of one map, which the crops (N, 1, 3, 3) enter directly."""
+        return NasBench201Supernet(1, 1, num_classes, 1, mask, num_stages=1, use_stem=False)
+
+    def network(
+        self,
+        architecture: NasBench201Cell,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        channels: int = 16,
+        cells_per_stage: int = 5,
+    ) -> NasBench201Network:
+        """The benchmark's own network, unless other sizes are given."""
+        return NasBench201Network(
+            _own(architecture), channels, cells_per_stage, num_classes, in_channels
+        )
+
+    def _full(self, mask: Tensor) -> Tensor:
+        return as_mask(mask, (1, len(self.edges), len(self.operations)), self.operations)
+
+
+def _own(architecture: NasBench201Cell) -> NasBench201Cell:
+    """Refuse an architecture of another space."""
+    if not isinstance(architecture, NasBench201Cell):
+        raise ValueError(
+            f"architecture: expected a NasBench201Cell, got {type(architecture).__name__}"
+        )
+    return architecture

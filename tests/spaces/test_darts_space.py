@@ -1,0 +1,125 @@
+"""The DARTS space against the golden file, and its errors."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.networks.darts import DartsNetworkCifar, DartsNetworkImageNet
+from models.spaces import DartsGenotype, DartsSpace, NasBench201Space
+from models.topology import DartsCell, effective_depth_width
+
+SPACE = DartsSpace()
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, Any]:
+    path = Path(__file__).parents[1] / "data" / "effective_depth_width.json"
+    value: dict[str, Any] = json.loads(path.read_text())
+    return value
+
+
+def test_depth_and_width_of_cells(golden: dict[str, Any]) -> None:
+    for row in golden["darts_cell"]:
+        cell = DartsCell.parse(row["cell"])
+        expected = pytest.approx((row["depth"], row["width"]))
+        assert effective_depth_width(SPACE.topology(cell)) == expected
+        rows = SPACE.mask_of(DartsGenotype(cell, cell))
+        assert effective_depth_width(SPACE.topology(rows[1])) == expected
+
+
+def test_depth_and_width_of_masks(golden: dict[str, Any]) -> None:
+    rows = [row for row in golden["supernet"] if row["space"] == "darts"]
+    assert rows
+    for row in rows:
+        columns = [row["ops"].index(name) for name in SPACE.operations]
+        mask = torch.tensor(row["mask"], dtype=torch.bool)[:, columns]
+        assert effective_depth_width(SPACE.topology(mask)) == pytest.approx(
+            (row["depth"], row["width"])
+        )
+
+
+def test_count() -> None:
+    assert SPACE.count == (1 * 3 * 6 * 10 * 7**8) ** 2
+
+
+def test_random_architectures_are_uniform() -> None:
+    generator = torch.Generator().manual_seed(1)
+    drawn = [SPACE.random_architecture(generator).reduce.edges for _ in range(2_000)]
+    for pair in range(8):
+        for name in SPACE.operations[1:]:
+            share = sum(edges[pair][0] == name for edges in drawn) / len(drawn)
+            assert share == pytest.approx(1 / 7, abs=0.04)
+    for source in range(5):
+        share = sum(source in (edges[6][1], edges[7][1]) for edges in drawn) / len(drawn)
+        assert share == pytest.approx(2 / 5, abs=0.05)
+
+
+def test_pairs_of_a_mask_are_in_the_order_of_inputs() -> None:
+    generator = torch.Generator().manual_seed(2)
+    genotype = SPACE.random_architecture(generator)
+    edges = genotype.normal.edges
+    swapped = DartsCell(tuple(edge for a, b in zip(edges[::2], edges[1::2], strict=True)
+                              for edge in (b, a)))  # fmt: skip
+    other = DartsGenotype(swapped, genotype.reduce)
+    assert SPACE.architecture_of(SPACE.mask_of(other)) == genotype
+
+
+def test_networks() -> None:
+    genotype = SPACE.random_architecture(torch.Generator().manual_seed(3))
+    cifar = SPACE.network(genotype, num_classes=7, channels=2, cells=3, drop_path=0.1)
+    assert isinstance(cifar, DartsNetworkCifar)
+    assert cifar.drop_path == 0.1
+    assert cifar(torch.randn(2, 3, 16, 16)).shape == (2, 7)
+    with torch.device("meta"):
+        imagenet = SPACE.network(genotype, 1000, stem="imagenet", auxiliary=True)
+        full = SPACE.network(genotype)
+    assert isinstance(imagenet, DartsNetworkImageNet)
+    assert imagenet.auxiliary_head is not None
+    assert (len(imagenet.cells), len(full.cells)) == (14, 20)
+    assert sum(p.numel() for p in SPACE.supernet().parameters()) == 5_431
+    assert sum(p.numel() for p in SPACE.region_network().parameters()) == 5_413
+    assert SPACE.region_network()(torch.randn(4, 1, 3, 3)).shape == (4, 10)
+    wide = SPACE.supernet(num_classes=100, in_channels=1, channels=2, cells=3, stem_multiplier=3)
+    assert wide(torch.randn(2, 1, 8, 8)).shape == (2, 100)
+
+
+def test_masks_that_leave_a_choice() -> None:
+    genotype = SPACE.random_architecture(torch.Generator().manual_seed(4))
+    mask = SPACE.mask_of(genotype)
+    (edge,) = [e for e in range(2) if mask[1, e, 3]] or [0]
+    more = mask.clone()
+    more[1, edge, 1:4] = True
+    with pytest.raises(ValueError, match=r"edge \d→2 of the reduce cell keeps \d operations \("):
+        SPACE.architecture_of(more)
+    with pytest.raises(ValueError, match="node 3 of the normal cell has 3 inputs"):
+        SPACE.architecture_of(SPACE.full_mask() & (torch.arange(8) == 2))
+    fewer = mask.clone()
+    fewer[0, 9:14] = False
+    with pytest.raises(ValueError, match="node 5 of the normal cell has 0 inputs, an archit"):
+        SPACE.architecture_of(fewer)
+
+
+def test_shapes_and_foreign_architectures() -> None:
+    full = SPACE.full_mask()
+    with pytest.raises(ValueError, match=r"shape \(14, 8\) \(edges, operations\)"):
+        SPACE.topology(full)
+    with pytest.raises(ValueError, match=r"shape \(2, 14, 8\) \(cells, edges, operations\)"):
+        SPACE.topologies(full[0])
+    cell = next(NasBench201Space().architectures())
+    for method in (SPACE.mask_of, SPACE.format, SPACE.to_json, SPACE.network):
+        with pytest.raises(ValueError, match="expected a DartsGenotype, got NasBench201Cell"):
+            method(cell)  # type: ignore[operator]
+    genotype = SPACE.random_architecture(torch.Generator())
+    with pytest.raises(ValueError, match=r"two cells; take topologies\(genotype\)"):
+        SPACE.topology(genotype)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="stem: expected 'cifar' or 'imagenet', got 'mnist'"):
+        SPACE.network(genotype, stem="mnist")  # type: ignore[arg-type]
+
+
+def test_edges_follow_the_groups() -> None:
+    assert all(a[1] == b[0] for a, b in pairwise(SPACE.edge_groups))
+    assert SPACE.edge_groups[-1][1] == len(SPACE.edges)
