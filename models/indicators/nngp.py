@@ -67,8 +67,9 @@ def paper_bound(dag: "HasGraph | nx.DiGraph[Any]", inputs: Tensor, stem: bool = 
     states it for K_ii = 1. In general the 2 × 2 kernels [Σ_p f^{d_p}(K)]_ij have unequal diagonals
     and their smaller eigenvalue takes its place: the same number where K_ii = 1.
 
-    It bounds the paper's kernel from above when all paths that meet before an operation have equal
-    depth. Elsewhere the convexity of f makes it too small (Jensen), and λ_min may exceed it.
+    It bounds λ_min of the paper's kernel from above when all paths that meet before an operation
+    have equal depth; elsewhere the convexity of f makes it too small (Jensen). It does not bound
+    λ_min of the exact kernel: over the 4-node DAGs and 128 MNIST images, 85 of 662 exceed it.
 
     Arguments and errors are those of `nngp_kernel`; N ≥ 2.
     """

@@ -279,7 +279,9 @@ def resnet_by_hand(network: nn.Module) -> Counter[int]:
     return in_series(parts)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet152"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet50", pytest.param("resnet152", marks=pytest.mark.slow)]
+)
 def test_resnet(name: str) -> None:
     network = zoo.get_model(name)
     check(trace(network.eval(), torch.zeros(1, 3, 32, 32)), resnet_by_hand(network))
@@ -314,15 +316,20 @@ def densenet_by_hand(network: Any) -> Counter[int]:
 
 
 @pytest.mark.parametrize(
-    "name", ["densenet121", pytest.param("densenet201", marks=pytest.mark.slow)]
+    "build",
+    [
+        lambda: zoo.DenseNet(8, (3, 2), 16),
+        pytest.param(zoo.densenet201, marks=pytest.mark.slow),
+    ],
+    ids=["small", "densenet201"],
 )
-def test_densenet(name: str) -> None:
-    network = zoo.get_model(name).eval()
+def test_densenet(build: Callable[[], nn.Module]) -> None:
+    network = build()
     by_hand = densenet_by_hand(network)
-    check(trace(network, torch.zeros(1, 3, 32, 32)), by_hand)
+    check(trace(network.eval(), torch.zeros(1, 3, 32, 32)), by_hand)
 
 
-def test_densenet201_has_more_paths_than_a_float_can_count() -> None:
+def test_densenet201_has_2_to_the_98_paths() -> None:
     assert densenet_by_hand(zoo.densenet201()).total() == 2 ** (6 + 12 + 48 + 32)
 
 
