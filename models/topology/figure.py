@@ -32,10 +32,10 @@ def draw_topology(topology: "HasGraph | nx.DiGraph[Any]", title: str = "") -> Fi
         node: (float(i), 0.5 * (-1) ** i * (0 < i < len(order) - 1)) for i, node in enumerate(order)
     }
 
-    figure = Figure(figsize=(1.9 * max(len(order), 3), 5), layout="constrained")
+    figure = Figure(figsize=(1.9 * max(len(order), 3), 4), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
-    axes.set(aspect="equal", xlim=(-0.3, len(order) - 0.7), ylim=(-1.1, 1.1))
+    axes.set(aspect="equal", xlim=(-0.3, len(order) - 0.7), ylim=(-0.95, 0.95))
     nx.draw_networkx_nodes(graph, position, ax=axes, node_color="white", edgecolors="black")
     nx.draw_networkx_labels(graph, position, ax=axes, font_size=9)
     parallel: dict[tuple[Any, Any], int] = {}

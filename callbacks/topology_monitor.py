@@ -1,0 +1,89 @@
+"""Effective depth and width per epoch, and a picture of the wiring."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import networkx as nx
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from models.topology import draw_topology, effective_depth_width
+from models.topology.depth_width import HasGraph
+
+Topology = HasGraph | nx.DiGraph
+
+
+@runtime_checkable
+class HasTopology(Protocol):
+    """A module that knows how it is wired."""
+
+    def topology(self) -> "Topology | Mapping[str, Topology]":
+        """A topology, or several by name (the cells of a DARTS network)."""
+        ...
+
+
+class TopologyMonitor(pl.Callback):
+    """Log the effective depth and width of a module's topology at the end of each epoch.
+
+    Logs, at every epoch's end:
+
+    * `effective_depth`: d̄, parameterised operations per input→output path;
+    * `effective_width`: m̄, paths with an operation, per unit of depth.
+
+    A module of several named topologies gets `effective_depth/<name>` and `effective_width/<name>`.
+    The wiring is drawn in TensorBoard (tag `topology`) before training, and again at the end of an
+    epoch that changed it.
+
+    Raises:
+        MisconfigurationException: the module has no `topology()`.
+    """
+
+    def __init__(self) -> None:
+        self._drawn: dict[str, Any] = {}
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Check that the module can say how it is wired."""
+        if not isinstance(pl_module, HasTopology):
+            raise MisconfigurationException(
+                f"TopologyMonitor: {type(pl_module).__name__} has no method topology(); give it one "
+                "that returns a models.topology value or a networkx graph, or a dict of them by name"
+            )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the wiring."""
+        self._draw(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log depth and width, and draw the wiring if it changed."""
+        for name, topology in _by_name(pl_module).items():
+            depth, width = effective_depth_width(topology)
+            pl_module.log(f"effective_depth{name}", depth)
+            pl_module.log(f"effective_width{name}", width)
+        self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        for name, topology in _by_name(pl_module).items():
+            graph = (
+                topology.graph
+                if isinstance(topology, HasGraph) and not isinstance(topology, nx.Graph)
+                else topology
+            )
+            edges = sorted(graph.edges(data="label"), key=str)
+            if self._drawn.get(name) == edges:
+                continue
+            self._drawn[name] = edges
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    figure = draw_topology(graph, title=name.strip("/"))
+                    logger.experiment.add_figure(f"topology{name}", figure, trainer.current_epoch)
+
+
+def _by_name(module: Any) -> "dict[str, Topology]":
+    """Topologies by the suffix of their tags."""
+    topology = module.topology()
+    if isinstance(topology, Mapping):
+        return {f"/{name}": value for name, value in topology.items()}
+    return {"": topology}

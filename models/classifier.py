@@ -1,0 +1,123 @@
+"""Training a network to classify images."""
+
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD
+
+from models.metrics import ClassificationMetrics
+
+Loss = Literal["cross_entropy", "mse"]
+Batch = tuple[Tensor, Tensor]
+
+
+class ImageClassifier(pl.LightningModule):
+    """One step for training, validation and test; what a network is comes from a subclass.
+
+    Logs per epoch, under `train/`, `val/` and `test/`: `loss`, `accuracy` (over samples) and
+    `class_accuracy` (mean over classes).
+
+    Checkpoints hold the arguments, so that `load_from_checkpoint(path)` needs none. Optimizers and
+    schedulers are kept as the class paths that the command line gives; those given as Python
+    callables cannot be read back safely and are left out: give them again to train on.
+
+    Args:
+        network: images (N, C, H, W) to logits (N, num_classes).
+        num_classes: number of logits.
+        loss: `cross_entropy`, or `mse` against one-hot targets, averaged over samples and classes
+            (the loss of the theorem, up to scale).
+        optimizer: called with the parameters; by default SGD at the paper's setting (§5.1).
+        scheduler: called with the optimizer, stepped once per epoch; none by default.
+
+    Raises:
+        ValueError: another loss.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        loss: Loss = "cross_entropy",
+        optimizer: OptimizerCallable = lambda parameters: SGD(parameters, lr=1e-5),
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore="network", logger=False)  # a subclass's arguments too
+        if loss not in ("cross_entropy", "mse"):
+            raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
+        self.network = network
+        self.num_classes = num_classes
+        self.criterion = F.cross_entropy if loss == "cross_entropy" else self._one_hot_mse
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.train_metrics = ClassificationMetrics(num_classes)
+        self.val_metrics = ClassificationMetrics(num_classes)
+        self.test_metrics = ClassificationMetrics(num_classes)
+
+    @staticmethod
+    def _one_hot_mse(logits: Tensor, labels: Tensor) -> Tensor:
+        return F.mse_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits.dtype))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, num_classes) of images (N, C, H, W)."""
+        logits: Tensor = self.network(images)
+        return logits
+
+    def _step(self, batch: Batch, metrics: ClassificationMetrics) -> Tensor:
+        images, labels = batch
+        logits = self(images)
+        loss: Tensor = self.criterion(logits, labels)
+        metrics.update(loss, logits, labels)
+        return loss
+
+    def _log_epoch(self, stage: str, metrics: ClassificationMetrics) -> None:
+        values = {f"{stage}/{name}": value for name, value in metrics.compute().items()}
+        self.log_dict(values, prog_bar=True)
+        metrics.reset()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch of images (N, C, H, W) and labels (N,)."""
+        return self._step(batch, self.train_metrics)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """As in training, without its gradient."""
+        self._step(batch, self.val_metrics)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """As in training, without its gradient."""
+        self._step(batch, self.test_metrics)
+
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
+        """Class probabilities (N, num_classes)."""
+        images = batch if isinstance(batch, Tensor) else batch[0]
+        return self(images).softmax(1)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's figures."""
+        self._log_epoch("train", self.train_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's figures."""
+        self._log_epoch("val", self.val_metrics)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the epoch's figures."""
+        self._log_epoch("test", self.test_metrics)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave Python callables out of the stored arguments: they would need an unsafe load."""
+        arguments = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {
+            name: value for name, value in arguments.items() if not callable(value)
+        }
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The injected optimizer and, if there is one, scheduler."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        return [optimizer], [self.make_scheduler(optimizer)]  # type: ignore[list-item]
