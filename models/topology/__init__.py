@@ -17,6 +17,7 @@ from models.topology.depth_width import DepthWidth, effective_depth_width
 from models.topology.figure import draw_topology
 from models.topology.nasbench201 import NasBench201Cell
 from models.topology.supernet import supernet_graph
+from models.topology.trace import trace
 
 __all__ = [
     "Dag",
@@ -26,4 +27,5 @@ __all__ = [
     "draw_topology",
     "effective_depth_width",
     "supernet_graph",
+    "trace",
 ]

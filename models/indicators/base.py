@@ -1,0 +1,41 @@
+"""What every training-free score looks like from outside."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+Proxy = Literal["images", "regions"]
+
+
+class Indicator(ABC):
+    """A score of an untrained network.
+
+    A search builds what an indicator's `proxy` asks for, and is told by `higher_is_better` which
+    way to sort. An evaluation that fails raises; it is recorded with its reason and cannot win.
+
+    Attributes:
+        name: short and unique; the tag in logs and files.
+        higher_is_better: the direction of the score.
+        proxy: `images` (the network of the space on a batch of images) or `regions` (its thin
+            variant of one channel on small random crops).
+        needs_labels: whether `labels` matter.
+    """
+
+    name: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    proxy: ClassVar[Proxy] = "images"
+    needs_labels: ClassVar[bool] = False
+
+    @abstractmethod
+    def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """Score a network on a batch, and leave the network as it was found.
+
+        Args:
+            network: in the mode in which to be scored.
+            images: normalised, (N, C, H, W).
+            labels: int64, (N,).
+
+        Raises:
+            ValueError: the network or the batch cannot be scored, and why.
+        """
