@@ -35,8 +35,9 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
     rank = torch.arange(n) - first[classes]
     quantile = (rank + offset[classes]) / counts[classes]
     chosen = quantile.argsort(stable=True)
-    size = round(fraction * n)
-    return order[chosen[size:]].sort().values, order[chosen[:size]].sort().values
+    held_out = torch.zeros(n, dtype=torch.bool)
+    held_out[order[chosen[: round(fraction * n)]]] = True
+    return (~held_out).nonzero().view(-1), held_out.nonzero().view(-1)
 
 
 def read_split_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:

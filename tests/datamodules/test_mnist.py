@@ -1,10 +1,13 @@
 """MNIST from small files in the real format."""
 
+import gzip
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torchvision.datasets import MNIST
 
 from datamodules import MNISTDataModule
 
@@ -64,6 +67,27 @@ def test_label_out_of_range_is_named(root: Path) -> None:
     write_idx(root / "MNIST/raw/train-labels-idx1-ubyte", np.arange(40) % 11)
     with pytest.raises(ValueError, match=r"labels of 'train' lie in \[0, 10\], expected 0 to 9"):
         MNISTDataModule(root).setup("fit")
+
+
+def test_download_appears_whole(
+    tmp_path: Path, root: Path, web: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = web
+    resources = []
+    for name, _ in MNIST.resources:
+        content = gzip.compress((root / "MNIST" / "raw" / Path(name).stem).read_bytes())
+        (folder / name).write_bytes(content)
+        resources.append((name, hashlib.md5(content, usedforsecurity=False).hexdigest()))
+    monkeypatch.setattr(MNIST, "mirrors", [address + "gone/", address])
+    monkeypatch.setattr(MNIST, "resources", [*resources[:3], (resources[3][0], "0" * 32)])
+    data = MNISTDataModule(tmp_path / "new", download=True)
+    with pytest.raises(RuntimeError, match="corrupted"):
+        data.prepare_data()
+    assert not data.folder.exists()
+    monkeypatch.setattr(MNIST, "resources", resources)
+    data.prepare_data()
+    data.setup("test")
+    assert len(data.dataset("test")) == 20
 
 
 @pytest.mark.real_data
