@@ -1,18 +1,22 @@
 """The spectrum of the empirical neural tangent kernel before and during training."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities import rank_zero_warn
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
-from torch.utils.data import default_collate
+from torch.utils.data import DataLoader, IterableDataset
 
 from models.indicators import empirical_ntk, ntk_spectrum
+
+TAGS = ("ntk/log10_condition_number", "ntk/lambda_max", "ntk/lambda_min", "ntk/rank")
 
 
 @runtime_checkable
@@ -36,21 +40,22 @@ class NTKMonitor(pl.Callback):
     * `ntk/log10_spectrum`: a histogram of log₁₀ of the positive eigenvalues, against the epoch.
 
     The kernel is that of the network as it trains, with BatchNorm on batch statistics and dropout
-    off. Probes come from the DataModule's `probe(count, seed)`, or else are the first items of
-    the training set, without shuffling; what augments there is seeded. Model, gradients, buffers
-    and random state stay as they were: a run with this callback reaches bit-identical weights.
+    off; where it is not finite (training diverged), NaN is logged and a warning says so. Probes
+    come from the DataModule's `probe(count, seed)`, or else are drawn from the training set, by
+    `seed` alone. Model, gradients, buffers and random state stay as they were: a run with this
+    callback reaches bit-identical weights.
 
     Args:
         probe_size: images N; the cost grows with N in `coupled` mode.
         every_n_epochs: epochs between two measurements.
-        batch_norm: `frozen` (batch statistics are constants: one backward pass) or `coupled` (exact:
-            N backward passes); two different quantities.
+        batch_norm: `frozen` (batch statistics are constants: one backward pass) or `coupled`
+            (exact: N backward passes); two different quantities.
         parameters: `all`, or `weights` (parameters whose name contains `weight`).
         output: `sum` of the logits, or the `trace` over them.
         seed: of the choice of probes.
 
     Raises:
-        ValueError: a size below its minimum.
+        ValueError: a size below its minimum; a network that is not deterministic, by name.
         MisconfigurationException: no training images to probe with.
     """
 
@@ -82,7 +87,7 @@ class NTKMonitor(pl.Callback):
         with isolate_rng():
             images = _probe(trainer, pl_module, self.probe_size, self.seed)
         self._images = images.to(pl_module.device)
-        if trainer.current_epoch == 0:
+        if trainer.global_step == 0:
             values = self._measure(trainer, pl_module, epoch=0)
             for logger in trainer.loggers:
                 logger.log_metrics({**values, "epoch": 0}, step=0)
@@ -98,42 +103,55 @@ class NTKMonitor(pl.Callback):
     ) -> dict[str, float]:
         """The figures to log; every rank computes the same."""
         assert self._images is not None
-        with isolate_rng(), _dropout_off(pl_module):
-            kernel = empirical_ntk(
-                pl_module,
-                self._images,
-                batch_norm=self.batch_norm,
-                parameters=self.parameters,
-                output=self.output,
-            )
+        try:
+            with isolate_rng(), _dropout_off(pl_module):
+                kernel = empirical_ntk(
+                    pl_module,
+                    self._images,
+                    batch_norm=self.batch_norm,
+                    parameters=self.parameters,
+                    output=self.output,
+                )
+        except FloatingPointError as error:
+            rank_zero_warn(f"NTKMonitor, epoch {epoch}: {error}; NaN is logged")
+            return dict.fromkeys(TAGS, math.nan)
         spectrum = ntk_spectrum(kernel)
         positive = spectrum.eigenvalues[spectrum.eigenvalues > 0].log10()
         if trainer.is_global_zero and len(positive):
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_histogram("ntk/log10_spectrum", positive, epoch)
-        return {
-            "ntk/log10_condition_number": float(torch.tensor(spectrum.condition_number).log10()),
-            "ntk/lambda_max": spectrum.lambda_max,
-            "ntk/lambda_min": spectrum.lambda_min,
-            "ntk/rank": float(spectrum.rank),
-        }
+        values = (
+            math.log10(spectrum.condition_number),
+            spectrum.lambda_max,
+            spectrum.lambda_min,
+            float(spectrum.rank),
+        )
+        return dict(zip(TAGS, values, strict=True))
 
 
 def _probe(trainer: pl.Trainer, pl_module: pl.LightningModule, count: int, seed: int) -> Tensor:
-    """Images from the DataModule's probe set, or else the first ones of the training set."""
+    """Images from the DataModule's probe set, or else drawn from the training set."""
     datamodule: Any = getattr(trainer, "datamodule", None)
     if isinstance(datamodule, ProbeSource):
-        return datamodule.probe(count, seed)[0]
-    dataset = getattr(trainer.train_dataloader, "dataset", None)
-    if dataset is None or not hasattr(dataset, "__getitem__"):
+        try:
+            return datamodule.probe(count, seed)[0]
+        except ValueError as error:
+            raise ValueError(f"NTKMonitor: probe_size: {error}") from None
+    loader = trainer.train_dataloader
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         raise MisconfigurationException(
-            "NTKMonitor: no probe images; give the DataModule a method probe(count, seed), or train "
-            "from a DataLoader over an indexable dataset"
+            "NTKMonitor: no probe images; give the DataModule a method probe(count, seed), or "
+            "train from one DataLoader over an indexable dataset"
         )
-    torch.manual_seed(seed)
-    collate = trainer.train_dataloader.collate_fn or default_collate
-    batch = collate([dataset[i] for i in range(min(count, len(dataset)))])
+    dataset: Any = loader.dataset
+    if count > len(dataset):
+        raise MisconfigurationException(
+            f"NTKMonitor: probe_size is {count}, the training set has {len(dataset)} items"
+        )
+    torch.manual_seed(seed)  # of the choice, and of what may augment the items
+    chosen = torch.randperm(len(dataset))[:count].tolist()
+    batch = loader.collate_fn([dataset[i] for i in chosen])
     batch = trainer.strategy.batch_to_device(batch, pl_module.device)
     images: Tensor = batch if isinstance(batch, Tensor) else batch[0]
     return images

@@ -3,22 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-import networkx as nx
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from models.topology import draw_topology, effective_depth_width
-from models.topology.depth_width import HasGraph
-
-Topology = HasGraph | nx.DiGraph
+from models.topology import Topology, draw_topology, effective_depth_width, graph_of
 
 
 @runtime_checkable
 class HasTopology(Protocol):
     """A module that knows how it is wired."""
 
-    def topology(self) -> "Topology | Mapping[str, Topology]":
+    def topology(self) -> Topology | Mapping[str, Topology]:
         """A topology, or several by name (the cells of a DARTS network)."""
         ...
 
@@ -46,8 +42,8 @@ class TopologyMonitor(pl.Callback):
         """Check that the module can say how it is wired."""
         if not isinstance(pl_module, HasTopology):
             raise MisconfigurationException(
-                f"TopologyMonitor: {type(pl_module).__name__} has no method topology(); give it one "
-                "that returns a models.topology value or a networkx graph, or a dict of them by name"
+                f"TopologyMonitor: {type(pl_module).__name__} has no method topology(); give it "
+                "one that returns a models.topology value, a networkx graph or a dict of these"
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -66,12 +62,8 @@ class TopologyMonitor(pl.Callback):
         if not trainer.is_global_zero:
             return
         for name, topology in _by_name(pl_module).items():
-            graph = (
-                topology.graph
-                if isinstance(topology, HasGraph) and not isinstance(topology, nx.Graph)
-                else topology
-            )
-            edges = sorted(graph.edges(data="label"), key=str)
+            graph = graph_of(topology)
+            edges: list[Any] = sorted(graph.edges(data="label"), key=str)
             if self._drawn.get(name) == edges:
                 continue
             self._drawn[name] = edges
@@ -81,7 +73,7 @@ class TopologyMonitor(pl.Callback):
                     logger.experiment.add_figure(f"topology{name}", figure, trainer.current_epoch)
 
 
-def _by_name(module: Any) -> "dict[str, Topology]":
+def _by_name(module: Any) -> dict[str, Topology]:
     """Topologies by the suffix of their tags."""
     topology = module.topology()
     if isinstance(topology, Mapping):

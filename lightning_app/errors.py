@@ -3,7 +3,7 @@
 import inspect
 import re
 from pydoc import locate
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pytorch_lightning.cli import LightningArgumentParser
 
@@ -58,5 +58,6 @@ def _plain(line: str) -> str:
 
 def _arguments(class_path: str) -> list[str]:
     """Names that a class's constructor takes."""
-    parameters = inspect.signature(locate(class_path)).parameters.values()
+    constructor: Any = locate(class_path)
+    parameters = inspect.signature(constructor).parameters.values()
     return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]

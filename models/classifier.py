@@ -94,7 +94,8 @@ class ImageClassifier(pl.LightningModule):
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Class probabilities (N, num_classes)."""
         images = batch if isinstance(batch, Tensor) else batch[0]
-        return self(images).softmax(1)
+        probabilities: Tensor = self(images).softmax(1)
+        return probabilities
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's figures."""
@@ -120,4 +121,4 @@ class ImageClassifier(pl.LightningModule):
         optimizer = self.make_optimizer(self.parameters())
         if self.make_scheduler is None:
             return optimizer
-        return [optimizer], [self.make_scheduler(optimizer)]  # type: ignore[list-item]
+        return [optimizer], [self.make_scheduler(optimizer)]

@@ -13,7 +13,7 @@ and each holds its networkx graph. Every graph follows one convention, so that
 
 from models.topology.dag import Dag
 from models.topology.darts import DartsCell
-from models.topology.depth_width import DepthWidth, effective_depth_width
+from models.topology.depth_width import DepthWidth, Topology, effective_depth_width, graph_of
 from models.topology.figure import draw_topology
 from models.topology.nasbench201 import NasBench201Cell
 from models.topology.supernet import supernet_graph
@@ -24,8 +24,10 @@ __all__ = [
     "DartsCell",
     "DepthWidth",
     "NasBench201Cell",
+    "Topology",
     "draw_topology",
     "effective_depth_width",
+    "graph_of",
     "supernet_graph",
     "trace",
 ]

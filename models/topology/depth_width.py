@@ -3,7 +3,7 @@
 import math
 from collections.abc import Hashable
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import networkx as nx
 
@@ -27,6 +27,24 @@ class HasGraph(Protocol):
         ...
 
 
+Topology: TypeAlias = "HasGraph | nx.DiGraph[Any]"
+
+
+def graph_of(topology: Topology) -> "nx.DiGraph[Any]":
+    """The graph of a topology: the one it holds, or itself.
+
+    Raises:
+        ValueError: neither a directed graph nor anything that holds one.
+    """
+    graph = topology if isinstance(topology, nx.Graph) else getattr(topology, "graph", None)
+    if not isinstance(graph, nx.DiGraph):
+        raise ValueError(
+            "topology: expected a Dag, a cell or a directed networkx graph, got "
+            f"{type(topology).__name__}"
+        )
+    return graph
+
+
 class _Paths(NamedTuple):
     """What is known of the paths from one input to a node."""
 
@@ -36,7 +54,7 @@ class _Paths(NamedTuple):
     shallow: Exact  # Σ p over paths with d = 0
 
 
-def effective_depth_width(topology: "HasGraph | nx.DiGraph[Any]") -> DepthWidth:
+def effective_depth_width(topology: Topology) -> DepthWidth:
     """Effective depth d̄ and effective width m̄ (arXiv 2205.05662, Definition 4.1).
 
     Over the P paths from input to output, with d_p parameterised operations on path p:
@@ -62,9 +80,7 @@ def effective_depth_width(topology: "HasGraph | nx.DiGraph[Any]") -> DepthWidth:
         ValueError: a cycle, an edge without a valid `operations` or `probability`, an unknown
             input or output, or none that can be inferred.
     """
-    graph = topology.graph if not isinstance(topology, nx.Graph) else topology
-    if not isinstance(graph, nx.DiGraph):
-        raise ValueError(f"topology: expected a directed graph, got {type(graph).__name__}")
+    graph = graph_of(topology)
     inputs, output = _ends(graph)
     try:
         order = list(nx.topological_sort(graph))

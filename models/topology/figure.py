@@ -6,7 +6,7 @@ import networkx as nx
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from models.topology.depth_width import HasGraph, effective_depth_width
+from models.topology.depth_width import Topology, effective_depth_width, graph_of
 
 _STYLES: dict[str, dict[str, Any]] = {
     "operation": {"color": "tab:blue", "linestyle": "solid", "linewidth": 2.0},
@@ -15,7 +15,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_topology(topology: "HasGraph | nx.DiGraph[Any]", title: str = "") -> Figure:
+def draw_topology(topology: Topology, title: str = "") -> Figure:
     """Draw nodes from left to right, and operation, skip and removed edges in their own styles.
 
     Args:
@@ -25,7 +25,7 @@ def draw_topology(topology: "HasGraph | nx.DiGraph[Any]", title: str = "") -> Fi
     Returns:
         A matplotlib figure that no window owns.
     """
-    graph = topology.graph if not isinstance(topology, nx.Graph) else topology
+    graph = graph_of(topology)
     order = list(nx.lexicographical_topological_sort(graph, key=str))
     # A zigzag keeps edges over several nodes from lying on top of one another.
     position: dict[Any, tuple[float, float]] = {
