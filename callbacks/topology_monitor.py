@@ -14,7 +14,7 @@ from models.topology import Topology, draw_topology, effective_depth_width, grap
 class HasTopology(Protocol):
     """A module that knows how it is wired."""
 
-    def topology(self) -> Topology | Mapping[str, Topology]:
+    def topology(self) -> "Topology | Mapping[str, Topology]":
         """A topology, or several by name (the cells of a DARTS network)."""
         ...
 
