@@ -1,0 +1,141 @@
+"""The trained accuracy of the architecture that a search found, from a table."""
+
+import csv
+import importlib
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.rank_zero import rank_zero_info
+
+COLUMNS = {
+    "cifar10": "CIFAR10TestAccuracy200Epochs",
+    "cifar100": "CIFAR100TestAccuracy200Epochs",
+    "imagenet16_120": "ImageNetTestAccuracy200Epochs",
+}
+ARCHITECTURE = "ArchitectureString"
+_NATS_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "ImageNet16-120"}
+
+Table = dict[str, dict[str, float]]
+
+
+@runtime_checkable
+class Finds(Protocol):
+    """A search over NAS-Bench-201."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is an architecture."""
+        ...
+
+    @property
+    def architecture(self) -> Any:
+        """What was found; its `str` is the key of the table."""
+        ...
+
+
+class NasBench201Lookup(pl.Callback):
+    """Log the accuracy after 200 epochs, and the rank in the space, of the cell that was found.
+
+    Logs at the end of a finished search, per dataset (`cifar10`, `cifar100`, `imagenet16_120`):
+
+    * `lookup/<dataset>_accuracy`: test accuracy in per cent, higher is better;
+    * `lookup/<dataset>_rank`: 1 for the best cell of the table.
+
+    Cells are looked up by their string: isomorphic cells are separate entries of the table.
+
+    Args:
+        path: a CSV with the columns `ArchitectureString`, `CIFAR10TestAccuracy200Epochs`,
+            `CIFAR100TestAccuracy200Epochs`, `ImageNetTestAccuracy200Epochs`; or the folder of
+            NATS-Bench's topology space, which the optional package `nats_bench` reads.
+
+    Raises:
+        FileNotFoundError: nothing at `path`.
+        ValueError: a table without a column or a number, or without the cell that was found.
+        MisconfigurationException: the module is no search.
+    """
+
+    def __init__(self, path: str) -> None:
+        if not Path(path).exists():
+            raise FileNotFoundError(f"path: no look-up table at {path}")
+        self.path = Path(path)
+        self._table: Table | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Read the table before the search takes its time."""
+        if not isinstance(pl_module, Finds):
+            raise MisconfigurationException(
+                f"NasBench201Lookup: {type(pl_module).__name__} is no search; it needs "
+                "`finished` and `architecture`"
+            )
+        self._table = _read_nats(self.path) if self.path.is_dir() else _read_csv(self.path)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look the cell up."""
+        assert isinstance(pl_module, Finds)
+        if not pl_module.finished:
+            return
+        assert self._table is not None
+        figures = look_up(self._table, str(pl_module.architecture), str(self.path))
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step=trainer.global_step)
+        datasets = [
+            f"{name} {figures[f'lookup/{name}_accuracy']:.2f} % "
+            f"(rank {figures[f'lookup/{name}_rank']:.0f} of {len(self._table)})"
+            for name in COLUMNS
+        ]
+        rank_zero_info(f"Test accuracy in {self.path.name}: {', '.join(datasets)}")
+
+
+def look_up(table: Table, architecture: str, source: str = "table") -> dict[str, float]:
+    """Accuracy and rank of a cell on every dataset.
+
+    Raises:
+        ValueError: the table has no such cell.
+    """
+    if architecture not in table:
+        raise ValueError(f"path: {source} has no cell {architecture}")
+    own = table[architecture]
+    figures = {}
+    for name in COLUMNS:
+        better = sum(row[name] > own[name] for row in table.values())
+        figures[f"lookup/{name}_accuracy"] = own[name]
+        figures[f"lookup/{name}_rank"] = float(better + 1)
+    return figures
+
+
+def _read_csv(path: Path) -> Table:
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = {ARCHITECTURE, *COLUMNS.values()} - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"path: {path} has no column {', '.join(sorted(missing))}")
+        table: Table = {}
+        for row in reader:
+            try:
+                table[row[ARCHITECTURE]] = {name: float(row[c]) for name, c in COLUMNS.items()}
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"path: {path}, line {reader.line_num}: not a cell with three accuracies"
+                ) from None
+    if not table:
+        raise ValueError(f"path: {path} has no rows")
+    return table
+
+
+def _read_nats(path: Path) -> Table:
+    try:
+        nats_bench = importlib.import_module("nats_bench")
+    except ModuleNotFoundError:
+        raise ValueError(
+            f"path: {path} is a folder; to read NATS-Bench, pip install nats_bench, or give a CSV"
+        ) from None
+    api = nats_bench.create(str(path), "tss", fast_mode=True, verbose=False)
+    table: Table = {}
+    for index in range(len(api)):
+        table[api.arch(index)] = {
+            name: api.get_more_info(index, nats, hp="200", is_random=False)["test-accuracy"]
+            for name, nats in _NATS_NAMES.items()
+        }
+    return table

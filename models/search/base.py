@@ -1,0 +1,225 @@
+"""A search is a fit: an epoch is a round, a step evaluates one candidate."""
+
+import json
+import os
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from models.search.proxies import ImageSource
+
+PADDING = -1
+"""An index that evaluates nothing: every rank takes the same number of steps."""
+
+
+class Evaluation(TypedDict, total=False):
+    """What became of a candidate: its scores, or the reason why it has none."""
+
+    scores: dict[str, list[float]]
+    error: str
+
+
+class Search(pl.LightningModule):
+    """The machinery that searches share; a subclass says what to evaluate and what to decide.
+
+    Candidates of a round are dealt to the ranks; at the end of a round every rank gathers all
+    evaluations and takes the same decision. Checkpoints hold the state at the end of a round, so
+    a search that was killed goes on with the round in flight. Every evaluation is seeded by what it
+    is, so that the result depends neither on the number of ranks nor on a resume.
+
+    Args:
+        images: where proxies draw their images; a DataModule of this project, or one that has
+            its `num_classes`, `in_shape` and `probe(count, seed)`.
+        seed: of everything that is drawn.
+
+    Raises:
+        ValueError: a negative seed, or `images` without what a search needs.
+    """
+
+    def __init__(self, images: pl.LightningDataModule, seed: int) -> None:
+        super().__init__()
+        if not isinstance(images, ImageSource):
+            raise ValueError(
+                f"images: {type(images).__name__} has no num_classes, in_shape and "
+                "probe(count, seed); take a DataModule of `datamodules`"
+            )
+        if seed < 0:
+            raise ValueError(f"seed: expected 0 or more, got {seed}")
+        self.automatic_optimization = False
+        self.images = images
+        self.seed = seed
+        self.history: list[dict[str, Any]] = []
+        """One entry per finished round: builtins only."""
+        self.seconds = 0.0
+        self._evaluations: dict[int, Evaluation] = {}
+        self._round_start = 0.0
+
+    # What a subclass says ---------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether there is nothing left to evaluate."""
+
+    @abstractmethod
+    def candidates(self) -> Sequence[Any]:
+        """What the next round evaluates; a pure function of the state."""
+
+    @abstractmethod
+    def evaluate(self, candidate: Any) -> dict[str, list[float]]:
+        """Scores of a candidate by name; one that fails raises."""
+
+    @abstractmethod
+    def decide(self, evaluations: Sequence[Evaluation]) -> None:
+        """Take the round's decision from one evaluation per candidate, and append to `history`."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on, as builtins; a resumed search must have the same."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What a resume needs beside `history`: builtins and tensors."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+
+    @abstractmethod
+    def result(self) -> dict[str, Any]:
+        """What a finished search found, as builtins; the content of `architecture.json`."""
+
+    # Lightning's side ------------------------------------------------------------------------
+
+    @property
+    def round(self) -> int:
+        """Number of finished rounds. (`current_epoch` is stale while a checkpoint is loaded.)"""
+        return len(self.history)
+
+    @property
+    def evaluation_count(self) -> int:
+        """Evaluations in all finished rounds."""
+        return sum(entry["evaluated"] for entry in self.history)
+
+    def probe(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Training images, for callbacks that measure the module."""
+        return self.images.probe(count, seed)
+
+    def prepare_data(self) -> None:
+        """Hand on to the images."""
+        self.images.prepare_data()
+
+    def setup(self, stage: str) -> None:
+        """Load the images; refuse what a search cannot run under."""
+        if stage != "fit":
+            raise MisconfigurationException(f"{type(self).__name__} runs with fit, not {stage}")
+        # Every round has another number of candidates.
+        self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+        self.images.setup("fit")
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """An optimizer of nothing: its steps make `global_step` count evaluations."""
+        return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.0)
+
+    def train_dataloader(self) -> DataLoader[int]:
+        """Indices of this rank's candidates, every rank the same number."""
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        count = len(self.candidates())
+        own = list(range(rank, count, world))
+        own += [PADDING] * (-(-count // world) - len(own))
+        return DataLoader(own, batch_size=None)  # type: ignore[arg-type]
+
+    def on_train_epoch_start(self) -> None:
+        """A round begins."""
+        self._evaluations = {}
+        self._round_start = time.monotonic()
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """Evaluate one candidate; a failure is recorded with its reason."""
+        index = int(batch)
+        if index != PADDING:
+            self._evaluations[index] = self._evaluate(self.candidates()[index])
+        self.optimizers().step()  # type: ignore[union-attr]
+
+    def _evaluate(self, candidate: Any) -> Evaluation:
+        try:
+            with torch.random.fork_rng(), torch.enable_grad():
+                return {"scores": self.evaluate(candidate)}
+        except (ValueError, ArithmeticError, RuntimeError) as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """After the round's last step, gather, decide, and stop if that was the last round.
+
+        Here and not at the epoch's end, so that callbacks see the decision in the same epoch.
+        """
+        if not self.trainer.is_last_batch:
+            return
+        evaluations = self._gather()
+        missing = [i for i in range(len(self.candidates())) if i not in evaluations]
+        if missing:  # a limit on batches: fast_dev_run, limit_train_batches
+            for index in missing:
+                evaluations[index] = {"error": "not evaluated: the trainer limits batches"}
+        self.decide([evaluations[i] for i in sorted(evaluations)])
+        self.seconds += time.monotonic() - self._round_start
+        if self.finished:
+            self.trainer.should_stop = True
+            self._write_result()
+
+    def _gather(self) -> dict[int, Evaluation]:
+        """Everybody's evaluations by index."""
+        if self.trainer.world_size == 1:
+            return self._evaluations
+        parts: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(parts, self._evaluations)
+        return {index: value for part in parts for index, value in part.items()}
+
+    def _write_result(self) -> None:
+        """Write `architecture.json` whole or not at all."""
+        folder = self.trainer.log_dir  # a broadcast: on every rank
+        if not self.trainer.is_global_zero:
+            return
+        path = Path(folder or self.trainer.default_root_dir) / "architecture.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".json.tmp")
+        temporary.write_text(json.dumps(self.result(), indent=2, ensure_ascii=False) + "\n")
+        os.replace(temporary, path)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the search's state: builtins and tensors, which load without running code."""
+        checkpoint["search"] = {
+            "settings": self.settings(),
+            "history": self.history,
+            "seconds": self.seconds,
+            "state": self.state(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the checkpoint was written; a finished search stays finished.
+
+        Raises:
+            ValueError: a checkpoint of something else, or of a search with other settings.
+        """
+        saved = checkpoint.get("search")
+        if saved is None:
+            raise ValueError("ckpt_path: this checkpoint holds no search")
+        ours = self.settings()
+        for name in sorted(ours.keys() | saved["settings"].keys()):
+            old, new = saved["settings"].get(name), ours.get(name)
+            if old != new:
+                raise ValueError(
+                    f"ckpt_path: the checkpoint was written with {name}={old!r}, not {new!r}"
+                )
+        self.history = saved["history"]
+        self.seconds = saved["seconds"]
+        self.load_state(saved["state"])
+        if self.finished:
+            self.trainer.should_stop = True

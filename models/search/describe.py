@@ -1,0 +1,21 @@
+"""Objects as builtins, for checkpoints and files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def describe(thing: Any) -> Any:
+    """A thing's class and plain attributes, or its hyper-parameters where it has some.
+
+    Two things that are described alike behave alike; what is not a number, text or a collection of
+    them is described in turn.
+    """
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return thing
+    if isinstance(thing, list | tuple):
+        return [describe(item) for item in thing]
+    attributes = getattr(thing, "hparams", None)
+    if attributes is None:
+        attributes = thing if isinstance(thing, Mapping) else vars(thing)
+    described = {str(k): describe(v) for k, v in attributes.items() if not str(k).startswith("_")}
+    return described if isinstance(thing, Mapping) else {"class": type(thing).__name__, **described}

@@ -1,0 +1,84 @@
+"""What candidates are scored on: images and crops that a seed decides."""
+
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """A DataModule whose training images a search draws from."""
+
+    num_classes: int
+    in_shape: tuple[int, int, int]
+
+    def prepare_data(self) -> None:
+        """Download what is missing."""
+        ...
+
+    def setup(self, stage: str) -> None:
+        """Load the training images for `fit`."""
+        ...
+
+    def probe(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """`count` unaugmented, normalised images (count, C, H, W) and their labels (count,)."""
+        ...
+
+
+class ProxyBatch(NamedTuple):
+    """A batch on which an indicator scores a network."""
+
+    images: Tensor
+    labels: Tensor
+
+
+Stream = Literal["images", "crops", "weights", "regions", "evaluation", "sample"]
+_STREAMS: tuple[Stream, ...] = ("images", "crops", "weights", "regions", "evaluation", "sample")
+
+
+def derive_seed(seed: int, stream: Stream, *key: int) -> int:
+    """A seed for one unit of work: a pure function of what names it."""
+    entropy = [seed, _STREAMS.index(stream), *key]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def generator(seed: int, stream: Stream, *key: int) -> torch.Generator:
+    """A CPU generator for one unit of work."""
+    return torch.Generator().manual_seed(derive_seed(seed, stream, *key))
+
+
+def draw_batch(source: ImageSource, count: int, seed: int, *key: int) -> ProxyBatch:
+    """`count` training images for the unit of work that `key` names.
+
+    Raises:
+        ValueError: the source has fewer.
+    """
+    # Data modules take seeds of 32 bits and more; 2^31 keeps to what all take.
+    return ProxyBatch(*source.probe(count, derive_seed(seed, "images", *key) % 2**31))
+
+
+def random_crops(
+    batch: ProxyBatch, count: int, size: int, generator: torch.Generator
+) -> ProxyBatch:
+    """`count` random crops of one channel, (count, 1, size, size), and their images' labels.
+
+    Image, channel and position are drawn uniformly and with replacement (TE-NAS counts linear
+    regions over 3,000 crops of 3×3).
+
+    Raises:
+        ValueError: the images are smaller than `size`.
+    """
+    images, labels = batch
+    n, channels, height, width = images.shape
+    if min(height, width) < size:
+        raise ValueError(f"images: {height}×{width}, expected at least {size}×{size} to crop from")
+
+    def draw(high: int) -> Tensor:
+        return torch.randint(high, (count, 1, 1), generator=generator)
+
+    image, channel = draw(n), draw(channels)
+    rows = draw(height - size + 1) + torch.arange(size).view(1, size, 1)
+    columns = draw(width - size + 1) + torch.arange(size).view(1, 1, size)
+    return ProxyBatch(images[image, channel, rows, columns].unsqueeze(1), labels[image.flatten()])
