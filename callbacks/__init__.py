@@ -1,6 +1,8 @@
 """Callbacks: they ask a LightningModule for what they need, call a function, and log the result."""
 
+from callbacks.nasbench201_lookup import NasBench201Lookup
 from callbacks.ntk_monitor import NTKMonitor
+from callbacks.search_progress import SearchProgressBar
 from callbacks.topology_monitor import TopologyMonitor
 
-__all__ = ["NTKMonitor", "TopologyMonitor"]
+__all__ = ["NTKMonitor", "NasBench201Lookup", "SearchProgressBar", "TopologyMonitor"]

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from lightning_fabric.utilities.rank_zero import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info
 
 COLUMNS = {
     "cifar10": "CIFAR10TestAccuracy200Epochs",

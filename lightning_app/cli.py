@@ -8,7 +8,9 @@ from pytorch_lightning.cli import LightningCLI
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_app.errors import OneLineParser
+from lightning_app.resume import continue_last
 from models import ImageClassifier
+from models.search import Search
 
 
 class ArchitectureCLI(LightningCLI):
@@ -18,6 +20,7 @@ class ArchitectureCLI(LightningCLI):
         """What the DataModule knows of its images shapes the model."""
         for name in ("num_classes", "in_shape"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+        parser.link_arguments("data", "model.init_args.images", apply_on="instantiate")
         parser.add_argument(
             "--test_after_fit", type=bool, default=False, help="Test the final weights after `fit`."
         )
@@ -25,9 +28,13 @@ class ArchitectureCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build data, model and trainer; what a constructor refuses is the user's mistake."""
         try:
+            continue_last(self.config[self.subcommand])
             super().instantiate_classes()
         except (ValueError, TypeError, OSError, MisconfigurationException, ArgumentError) as error:
             self.parser.error(str(error), error)
+        if isinstance(self.model, Search):
+            # The search draws from its images; `fit` would take its candidates from there.
+            self.datamodule = None
 
     def after_fit(self) -> None:
         """Test if asked to, and say what was reached and where to look at it."""
@@ -43,7 +50,10 @@ class ArchitectureCLI(LightningCLI):
         )
         folder = self.trainer.log_dir
         name = type(self.model).__name__
-        rank_zero_info(f"{name}, {self.trainer.current_epoch} epochs: {reached}")
+        if isinstance(self.model, Search):
+            rank_zero_info(f"{name}: {self.model.summary()}")
+        else:
+            rank_zero_info(f"{name}, {self.trainer.current_epoch} epochs: {reached}")
         if folder:
             rank_zero_info(f"Written to {folder}; look at it with: tensorboard --logdir {folder}")
 

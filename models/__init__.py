@@ -2,5 +2,6 @@
 
 from models.classifier import ImageClassifier
 from models.dag_classifier import DagConvClassifier, DagMLPClassifier
+from models.pruning_search import PruningSearch
 
-__all__ = ["DagConvClassifier", "DagMLPClassifier", "ImageClassifier"]
+__all__ = ["DagConvClassifier", "DagMLPClassifier", "ImageClassifier", "PruningSearch"]

@@ -312,7 +312,8 @@ class PruningSearch(Search):
         """One line on what was found, or how far the search came."""
         if not self.finished:
             return f"{self.round} rounds, {int(self.mask.sum())} operations left"
+        before = "had already finished; " if self.was_finished else ""
         return (
-            f"found {self.space.format(self.architecture)} in {self.round} rounds, "
+            f"{before}found {self.space.format(self.architecture)} in {self.round} rounds, "
             f"{self.evaluation_count} evaluations, {self.seconds:.0f} s"
         )

@@ -59,6 +59,8 @@ class Search(pl.LightningModule):
         self.history: list[dict[str, Any]] = []
         """One entry per finished round: builtins only."""
         self.seconds = 0.0
+        self.was_finished = False
+        """Whether the checkpoint it was loaded from had nothing left to do."""
         self._evaluations: dict[int, Evaluation] = {}
         self._round_start = 0.0
 
@@ -221,5 +223,6 @@ class Search(pl.LightningModule):
         self.history = saved["history"]
         self.seconds = saved["seconds"]
         self.load_state(saved["state"])
+        self.was_finished = self.finished
         if self.finished:
-            self.trainer.should_stop = True
+            self.trainer.should_stop = True  # or it would prune once more
