@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
@@ -82,9 +83,10 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitems__(self, positions: list[int]) -> Batch:
         epoch = None if self._epoch is None else int(self._epoch)
-        indices = self.indices[torch.tensor(positions)]
-        images, indices = self.source.fetch(indices, epoch)
-        return images, self.source.labels[indices], indices
+        # By way of numpy and index_select: half the time of torch.tensor and of [indices].
+        wanted = self.indices.index_select(0, torch.from_numpy(np.array(positions, np.int64)))
+        images, indices = self.source.fetch(wanted, epoch)
+        return images, self.source.labels.index_select(0, indices), indices
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         """One uint8 image (C, H, W), never augmented, and its label."""
