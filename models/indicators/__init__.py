@@ -1,5 +1,6 @@
 """Training-free indicators: pure functions of a network and a batch."""
 
-from models.indicators.ntk import NtkSpectrum, empirical_ntk, ntk_spectrum
+from models.indicators._spectrum import KernelSpectrum
+from models.indicators.ntk import empirical_ntk, ntk_spectrum
 
-__all__ = ["NtkSpectrum", "empirical_ntk", "ntk_spectrum"]
+__all__ = ["KernelSpectrum", "empirical_ntk", "ntk_spectrum"]

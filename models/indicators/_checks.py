@@ -1,5 +1,8 @@
 """What a network and a batch must be for per-sample derivatives to mean anything."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +12,7 @@ def check_inputs(inputs: Tensor) -> None:
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
         given = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
         raise ValueError(f"inputs must be a floating-point tensor, given {given}")
-    if inputs.ndim < 1 or len(inputs) < 2:
+    if inputs.ndim == 0 or len(inputs) < 2:
         raise ValueError(
             f"inputs must hold at least 2 samples along their first dimension, "
             f"given shape {tuple(inputs.shape)}"
@@ -17,46 +20,82 @@ def check_inputs(inputs: Tensor) -> None:
 
 
 def check_outputs(outputs: Tensor, samples: int) -> None:
-    """Raise ValueError unless `outputs` has shape (samples, classes)."""
+    """Raise ValueError unless `outputs` are logits (samples, C) with a gradient."""
     if not isinstance(outputs, Tensor):
         raise ValueError(
-            f"network must return a tensor of shape (N, C), returned {type(outputs).__name__}"
+            f"network must return a tensor of shape ({samples}, C), "
+            f"returned {type(outputs).__name__}"
         )
     if outputs.ndim != 2 or len(outputs) != samples:
         raise ValueError(
             f"network must return logits of shape ({samples}, C), returned {tuple(outputs.shape)}"
         )
+    if not outputs.requires_grad:
+        raise ValueError("network has no trainable parameter that its outputs depend on")
 
 
-def check_deterministic(network: nn.Module) -> None:
-    """Raise ValueError naming the first module that drops or disturbs activations at random."""
-    for name, module in network.named_modules():
-        if module.training and _drop_rate(module) > 0:
-            raise ValueError(
-                f"network is not deterministic: {name or 'network'} "
-                f"({type(module).__name__}) is random in training mode; call eval() on it"
-            )
-
-
-def _drop_rate(module: nn.Module) -> float:
-    match module:
-        case nn.RReLU():
-            return float(module.upper - module.lower)
-        case nn.MultiheadAttention() | nn.RNNBase():
-            return float(module.dropout)
-        case nn.FractionalMaxPool2d() | nn.FractionalMaxPool3d():
-            return 1.0 if module._random_samples is None else 0.0
-    if "drop" in type(module).__name__.lower() or type(module).__name__ == "StochasticDepth":
-        rate = getattr(module, "p", getattr(module, "drop_prob", 0.0))
-        return float(rate) if isinstance(rate, int | float) else 0.0
-    return 0.0
-
-
-def check_repeats(first: Tensor, second: Tensor) -> None:
-    """Raise ValueError unless two forwards of one batch agree to rounding."""
-    scale = first.abs().amax().clamp_min(torch.finfo(first.dtype).tiny)
-    if not torch.allclose(first / scale, second / scale, rtol=0, atol=1e-3, equal_nan=True):
-        raise ValueError(
-            "network is not deterministic: a second forward of the same batch differs by "
-            f"{(first - second).abs().amax().item():.3g}"
+def check_finite(kernel: Tensor) -> None:
+    """Raise FloatingPointError unless every entry of `kernel` is finite."""
+    if bad := int((~torch.isfinite(kernel)).sum()):
+        raise FloatingPointError(
+            f"kernel is not finite in {bad} of {kernel.numel()} entries: it has no spectrum"
         )
+
+
+def same_to_rounding(first: Tensor, second: Tensor) -> Tensor:
+    """Whether no entry differs by over a thousandth of the largest: a boolean scalar.
+
+    Entries that are not finite are alike: they are refused later, as what they are.
+    """
+    first, second = first.nan_to_num(0, 0, 0), second.nan_to_num(0, 0, 0)
+    return (first - second).abs().amax() <= 1e-3 * first.abs().amax()
+
+
+def check_repeats(network: nn.Module, inputs: Tensor, outputs: Tensor) -> None:
+    """Raise ValueError unless another forward gives the same outputs, to rounding."""
+    again = network(inputs.clone())
+    if again.shape != outputs.shape or not same_to_rounding(outputs, again):
+        raise ValueError(f"network is not deterministic: {_named(network, inputs)}")
+
+
+def check_draws_nothing(network: nn.Module, inputs: Tensor, state: list[Tensor]) -> None:
+    """Raise ValueError if the random state moved since `state`, naming the module that draws."""
+    if not _equal(state, random_state(inputs.device)):
+        raise ValueError(f"network is not deterministic: {_named(network, inputs)}")
+
+
+def random_state(device: torch.device) -> list[Tensor]:
+    """State of the generators that a forward on `device` may draw from."""
+    states = [torch.get_rng_state()]
+    if device.type != "cpu":
+        states.append(torch.get_device_module(device).get_rng_state(device))
+    return states
+
+
+def _equal(first: list[Tensor], second: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def _named(network: nn.Module, inputs: Tensor) -> str:
+    """What a further forward shows: the first module, from the inside, that draws at random."""
+    found: list[str] = []
+    before: dict[nn.Module, list[Tensor]] = {}
+
+    def enter(module: nn.Module, _: tuple[Tensor, ...]) -> None:
+        before[module] = random_state(inputs.device)
+
+    def leave(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(module: nn.Module, _: tuple[Tensor, ...], __: Tensor) -> None:
+            if not _equal(before[module], random_state(inputs.device)):
+                found.append(f"{name or 'its forward'} ({type(module).__name__})")
+
+        return hook
+
+    with ExitStack() as hooks, torch.no_grad():
+        for name, module in network.named_modules():
+            hooks.callback(module.register_forward_pre_hook(enter, prepend=True).remove)
+            hooks.callback(module.register_forward_hook(leave(name)).remove)
+        network(inputs.clone())
+    if not found:
+        return "a second forward of the same batch differs"
+    return f"{found[0]} draws random numbers; call eval() on it or set its rate to 0"

@@ -1,0 +1,435 @@
+"""The empirical NTK against a loop of backward passes."""
+
+import copy
+import itertools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrizations
+
+from models.indicators import empirical_ntk, ntk, ntk_spectrum
+
+IMAGES = (6, 2, 8, 8)
+LINEAR = nn.Linear(3, 2)
+
+
+class FrozenByHand(nn.Module):
+    """Batch normalisation, written out, with constant batch statistics."""
+
+    def __init__(self, layer: _BatchNorm) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = layer.weight, layer.bias, layer.eps
+        self.running = None if layer.training else (layer.running_mean, layer.running_var)
+
+    def forward(self, x: Tensor) -> Tensor:
+        dims = [d for d in range(x.ndim) if d != 1]
+        shape = (-1, *[1] * (x.ndim - 2))
+        mean, variance = self.running or (
+            x.detach().mean(dims),
+            x.detach().var(dims, unbiased=False),
+        )
+        y = (x - mean.view(shape)) / (variance.view(shape) + self.eps).sqrt()
+        return y * self.weight.view(shape) + self.bias.view(shape)
+
+
+def freeze_by_hand(network: nn.Module) -> None:
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, _BatchNorm):
+                setattr(parent, name, FrozenByHand(child))
+
+
+def reference(
+    network: nn.Module, inputs: Tensor, batch_norm: str, parameters: str, output: str
+) -> Tensor:
+    """K from one backward pass per sample (and logit), on a copy in float64."""
+    network = copy.deepcopy(network).double()
+    theta = [
+        p
+        for name, p in network.named_parameters()
+        if p.requires_grad and (parameters == "all" or "weight" in name)
+    ]
+    if batch_norm == "frozen":
+        freeze_by_hand(network)
+    outputs = network(inputs.double())
+    targets = outputs.sum(1, keepdim=True) if output == "sum" else outputs
+    K = torch.zeros(len(inputs), len(inputs), dtype=torch.float64)
+    for F in targets.unbind(1):
+        rows = []
+        for value in F:
+            network.zero_grad()
+            value.backward(retain_graph=True)
+            rows.append(
+                torch.cat(
+                    [(torch.zeros_like(p) if p.grad is None else p.grad).ravel() for p in theta]
+                )
+            )
+        J = torch.stack(rows)
+        K += J @ J.T
+    return K
+
+
+class Branches(nn.Module):
+    """Sums of branches, one layer called twice, and a ReLU in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4))
+        self.twice = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(4)
+        self.pointwise = nn.Sequential(nn.ReLU(), nn.Conv2d(4, 4, 1), nn.ReLU(inplace=True))
+        self.pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+        self.head = nn.Linear(4, 3)
+        self.unused = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.norm(self.twice(self.norm(self.twice(x)))) + self.pointwise(x) + self.pool(x)
+        return self.head(functional.relu(x).mean((2, 3)))
+
+
+class TiedWeights(nn.Module):
+    """The same weight in two layers, and in a functional call besides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = (nn.Linear(5, 5) for _ in range(3))
+        self.second.weight = self.first.weight
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.second(torch.tanh(self.first(x)))
+        return self.head(torch.tanh(functional.linear(self.third(x), self.third.weight)))
+
+
+class Tokens(nn.Module):
+    """Linear and normalisation over tokens, samples first or second, and a bare parameter."""
+
+    def __init__(self, samples_second: bool) -> None:
+        super().__init__()
+        self.samples_second = samples_second
+        self.position = nn.Parameter(torch.randn(4, 5))
+        self.layer, self.norm = nn.Linear(5, 6), nn.BatchNorm1d(4)
+        self.layer_norm, self.head = nn.LayerNorm(6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(x * self.position)
+        if self.samples_second:
+            x = self.layer(x.transpose(0, 1)).transpose(0, 1)
+        else:
+            x = self.layer(input=x)
+        return self.head(self.layer_norm(torch.tanh(x)).mean(1))
+
+
+class Centred(nn.Module):
+    """Couples its samples without a batch normalisation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.first(x))
+        return self.head(x - x.mean(0))
+
+
+class Flipped(Centred):
+    """Hands its samples to a layer in another order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.first(x.flip(0))).flip(0))
+
+
+def convolutions() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, stride=2, padding=1, padding_mode="reflect"),
+        nn.BatchNorm2d(4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(4, 4, (3, 2), padding="same", dilation=2, groups=2, bias=False),
+        nn.BatchNorm2d(4),
+        nn.Conv2d(4, 8, 3, padding=(1, 0), groups=4),
+        nn.ReLU(),
+        nn.AvgPool2d(2, ceil_mode=True, padding=1),
+        nn.Conv2d(8, 6, 1, stride=(1, 2)),
+        nn.Flatten(),
+        nn.LazyLinear(3),
+    )
+
+
+def wide_after_small_maps() -> nn.Module:
+    """A convolution with more weights than positions: products between positions are cheaper."""
+    return nn.Sequential(
+        nn.Conv2d(2, 16, 4, stride=4), nn.ReLU(), nn.Conv2d(16, 16, 2, groups=2), nn.Flatten(),
+        nn.BatchNorm1d(16), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3),
+    )  # fmt: skip
+
+
+def mixed_modes() -> nn.Module:
+    network = convolutions()
+    network[4].eval()
+    network[3].weight.requires_grad_(False)
+    return network
+
+
+def reparametrised() -> nn.Module:
+    return nn.Sequential(
+        parametrizations.weight_norm(nn.Conv2d(2, 3, 3)), nn.BatchNorm2d(3), nn.Flatten(),
+        parametrizations.weight_norm(nn.Linear(108, 3)),
+    )  # fmt: skip
+
+
+def other_dimensions() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv1d(2, 4, 3, padding=2, padding_mode="circular"), nn.BatchNorm1d(4),
+        nn.Unflatten(1, (2, 2, 1)), nn.Conv3d(2, 3, (2, 1, 3)), nn.BatchNorm3d(3),
+        nn.GroupNorm(3, 3), nn.Flatten(), nn.LazyLinear(3),
+    )  # fmt: skip
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
+    # builder, shape of the inputs, whether one backward pass is enough
+    "convolutions": (convolutions, IMAGES, True),
+    "branches": (Branches, IMAGES, True),
+    "small maps": (wide_after_small_maps, (5, 2, 8, 8), True),
+    "mixed modes": (mixed_modes, IMAGES, True),
+    "other dimensions": (other_dimensions, (5, 2, 6), False),
+    "re-parametrised": (reparametrised, IMAGES, False),
+    "tied": (TiedWeights, (5, 5), False),
+    "tokens": (lambda: Tokens(False), (6, 4, 5), False),
+    "samples second": (lambda: Tokens(True), (4, 4, 5), False),
+    "centred": (Centred, (6, 5), False),
+    "flipped": (Flipped, (6, 5), False),
+    "two samples": (convolutions, (2, 2, 8, 8), False),
+}
+
+
+def build(name: str, dtype: torch.dtype = torch.float64) -> tuple[nn.Module, Tensor]:
+    builder, shape, _ = NETWORKS[name]
+    network = builder().to(dtype)
+    x = torch.randn(shape, dtype=dtype)
+    network(x)  # lazy layers, and running statistics of some size
+    with torch.no_grad():
+        for p in network.parameters():
+            p.add_(0.1 * torch.randn_like(p))  # no bias is 0, no scale 1
+    return network, x
+
+
+@pytest.mark.parametrize("output", ["sum", "trace"])
+@pytest.mark.parametrize("parameters", ["all", "weights"])
+@pytest.mark.parametrize("batch_norm", ["coupled", "frozen"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equals_a_loop_of_backward_passes(
+    name: str, batch_norm: str, parameters: str, output: str
+) -> None:
+    network, x = build(name)
+    expected = reference(network, x, batch_norm, parameters, output)
+    K = empirical_ntk(network, x, batch_norm, parameters, output)
+    assert K.dtype == torch.float64
+    torch.testing.assert_close(K, expected, rtol=1e-9, atol=1e-9 * expected.abs().max().item())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_backward_pass_where_it_can_be(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(ntk, "add_rows", lambda gram, F, theta, chunk: left.append(len(theta)))
+    network, x = build(name)
+    empirical_ntk(network, x, "frozen")
+    assert (left == [0]) is NETWORKS[name][2]
+
+
+@pytest.mark.parametrize("batch_norm", ["coupled", "frozen"])
+def test_float32_is_accurate(batch_norm: str) -> None:
+    network, x = build("branches", torch.float32)
+    expected = reference(network, x, batch_norm, "all", "sum")
+    K = empirical_ntk(network, x, batch_norm)
+    torch.testing.assert_close(K, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+
+
+@pytest.mark.parametrize("chunk_size", [1, 4, 100])
+def test_chunks_do_not_matter(chunk_size: int) -> None:
+    network, x = build("branches")
+    torch.testing.assert_close(
+        empirical_ntk(network, x, chunk_size=chunk_size), empirical_ntk(network, x)
+    )
+
+
+def test_small_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = {name: empirical_ntk(*build(name), "frozen") for name in ("convolutions", "small maps")}
+    torch.manual_seed(0)
+    monkeypatch.setattr("models.indicators._layer_gradients._ENTRIES", 50)
+    monkeypatch.setattr("models.indicators._gram._ENTRIES", 50)
+    for name, expected in whole.items():
+        torch.testing.assert_close(empirical_ntk(*build(name), "frozen"), expected)
+
+
+def test_modes_agree_where_no_layer_normalises_by_the_batch() -> None:
+    network, x = build("convolutions")
+    coupled, frozen = (empirical_ntk(network, x, mode) for mode in ("coupled", "frozen"))
+    assert not torch.allclose(coupled, frozen)
+    network.eval()
+    coupled, frozen = (empirical_ntk(network, x, mode) for mode in ("coupled", "frozen"))
+    torch.testing.assert_close(coupled, frozen)
+    torch.testing.assert_close(coupled, reference(network, x, "coupled", "all", "sum"))
+
+
+def state_of(network: nn.Module) -> dict[str, object]:
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+    return {
+        "values": {k: v.clone() for k, v in network.state_dict(keep_vars=False).items()},
+        "storage": {k: v.data_ptr() for k, v in network.state_dict().items()},
+        "trained": {k: p.requires_grad for k, p in network.named_parameters()},
+        "modes": {k: m.training for k, m in network.named_modules()},
+        "hooks": {k: [len(getattr(m, h)) for h in hooks] for k, m in network.named_modules()},
+        "own forwards": {k: "forward" in vars(m) for k, m in network.named_modules()},
+    }
+
+
+@pytest.mark.parametrize("batch_norm", ["coupled", "frozen"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_leaves_all_as_it_was(batch_norm: str, fails: bool) -> None:
+    network, x = build("mixed modes", torch.float32)
+    network(x).sum().backward()
+    if fails:
+        network.append(nn.Dropout(0.5))
+    before, inputs, random = state_of(network), x.clone(), torch.get_rng_state()
+    precisions = torch.backends.mkldnn.matmul.fp32_precision, torch.backends.cudnn.deterministic
+    if fails:
+        with pytest.raises(ValueError, match="not deterministic"):
+            empirical_ntk(network, x, batch_norm)
+    else:
+        empirical_ntk(network, x, batch_norm)
+    assert torch.equal(random, torch.get_rng_state())
+    assert torch.equal(inputs, x)
+    after = state_of(network)
+    torch.testing.assert_close(after.pop("values"), before.pop("values"), rtol=0, atol=0)
+    assert after == before
+    assert precisions == (
+        torch.backends.mkldnn.matmul.fp32_precision,
+        torch.backends.cudnn.deterministic,
+    )
+
+
+@pytest.mark.parametrize("batch_norm", ["coupled", "frozen"])
+def test_gradients_stay_the_same_objects(batch_norm: str) -> None:
+    network, x = build("branches")
+    network(x).sum().backward()
+    before = [(p.grad, None if p.grad is None else p.grad.clone()) for p in network.parameters()]
+    empirical_ntk(network, x, batch_norm)
+    for p, (gradient, value) in zip(network.parameters(), before, strict=True):
+        assert p.grad is gradient
+        assert value is None or torch.equal(value, p.grad)
+
+
+@pytest.mark.parametrize("batch_norm", ["coupled", "frozen"])
+def test_surroundings_do_not_matter(batch_norm: str) -> None:
+    network, x = build("convolutions", torch.float32)
+    expected = empirical_ntk(network, x, batch_norm)
+    with torch.inference_mode():
+        assert torch.equal(empirical_ntk(network, x * 1, batch_norm), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(empirical_ntk(network, x, batch_norm), expected)
+
+
+class Stochastic(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.calls = itertools.count()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * next(self.calls)
+
+
+@pytest.mark.parametrize("batch_norm", ["coupled", "frozen"])
+@pytest.mark.parametrize(
+    ("network", "named"),
+    [
+        (nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.1)), r"1 \(Dropout\)"),
+        (nn.Sequential(LINEAR, nn.Sequential(nn.BatchNorm1d(2), nn.RReLU())), r"1\.1 \(RReLU\)"),
+        (Stochastic(), "second forward"),
+    ],
+)
+def test_refuses_a_random_network(network: nn.Module, named: str, batch_norm: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        empirical_ntk(network, torch.randn(5, 3), batch_norm)
+
+
+def test_accepts_dropout_that_drops_nothing() -> None:
+    network = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.0), nn.Dropout(0.5).eval())
+    assert empirical_ntk(network, torch.randn(5, 3)).shape == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"inputs": torch.zeros(4, 3, dtype=torch.int64)}, "inputs.*int64"),
+        ({"inputs": torch.zeros(1, 3)}, "inputs.*2 samples"),
+        ({"batch_norm": "live"}, "batch_norm.*coupled, frozen.*live"),
+        ({"parameters": "biases"}, "parameters.*weights"),
+        ({"output": "max"}, "output.*trace"),
+        ({"chunk_size": 0}, "chunk_size.*0"),
+        ({"network": nn.Linear(3, 2).requires_grad_(False)}, "no trainable parameter"),
+        ({"network": nn.Sequential(LINEAR, nn.Unflatten(1, (2, 1)))}, r"logits.*\(4, 2, 1\)"),
+        ({"network": nn.LSTM(3, 2)}, "tensor of shape.*tuple"),
+    ],
+)
+def test_refuses_bad_arguments(arguments: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        empirical_ntk(**{"network": LINEAR, "inputs": torch.randn(4, 3), **arguments})
+
+
+@pytest.mark.parametrize("batch_norm", ["coupled", "frozen"])
+def test_says_that_a_kernel_is_not_finite(batch_norm: str) -> None:
+    network, x = build("branches")
+    with torch.no_grad():
+        network.head.weight[0, 0] = float("nan")
+    with pytest.raises(FloatingPointError, match="not finite"):
+        empirical_ntk(network, x, batch_norm)
+
+
+def test_frozen_refuses_a_batch_norm_that_it_does_not_know() -> None:
+    class Own(nn.BatchNorm1d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * 2
+
+    network = nn.Sequential(nn.Linear(3, 2), Own(2))
+    with pytest.raises(ValueError, match=r"1 \(Own\)"):
+        empirical_ntk(network, torch.randn(4, 3), "frozen")
+    assert empirical_ntk(network, torch.randn(4, 3), "coupled").shape == (4, 4)
+
+
+def test_spectrum() -> None:
+    Q = torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64))[0]
+    spectrum = ntk_spectrum(Q @ torch.diag(torch.tensor([1.0, 2, 4, 8], dtype=torch.float64)) @ Q.T)
+    assert spectrum[:4] == pytest.approx((8.0, 1.0, 8.0, 4))
+    torch.testing.assert_close(
+        spectrum.eigenvalues, torch.tensor([1.0, 2, 4, 8], dtype=torch.float64)
+    )
+
+
+@pytest.mark.parametrize("smallest", [0.0, 1e-8, -1e-3])
+def test_singular_kernel_has_infinite_condition_number(smallest: float) -> None:
+    spectrum = ntk_spectrum(torch.diag(torch.tensor([1.0, smallest, 0.5], dtype=torch.float64)))
+    assert spectrum.condition_number == math.inf
+    assert spectrum.rank == 2
+
+
+def test_equal_samples_give_a_singular_kernel() -> None:
+    network, x = build("mixed modes", torch.float32)
+    x[3] = x[1]
+    spectrum = ntk_spectrum(empirical_ntk(network, x, "frozen"))
+    assert (spectrum.condition_number, spectrum.rank) == (math.inf, len(x) - 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("batch_norm", ["coupled", "frozen"])
+def test_gpu_equals_cpu(batch_norm: str) -> None:
+    network, x = build("branches", torch.float32)
+    expected = empirical_ntk(network, x, batch_norm)
+    K = empirical_ntk(network.cuda(), x.cuda(), batch_norm)
+    torch.testing.assert_close(K, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
