@@ -137,7 +137,8 @@ def _probe(trainer: pl.Trainer, pl_module: pl.LightningModule, count: int, seed:
         try:
             return datamodule.probe(count, seed)[0]
         except ValueError as error:
-            raise ValueError(f"NTKMonitor: probe_size: {error}") from None
+            reason = str(error).removeprefix("count: ")
+            raise ValueError(f"NTKMonitor: probe_size: {reason}") from None
     loader = trainer.train_dataloader
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         raise MisconfigurationException(

@@ -4,17 +4,37 @@ from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningCLI
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
-from lightning_app.errors import OneLineParser
+import callbacks  # noqa: F401  imported, so that class names need no package
+import datamodules  # noqa: F401
+from lightning_app.checkpoints import check_checkpoint, mismatch
+from lightning_app.errors import MISTAKES, OneLineParser, debugging, fail, one_line, raised_in_step
 from lightning_app.resume import continue_last
 from models import ImageClassifier
 from models.search import Search
 
+_DESCRIPTION = "Train networks of any wiring, and search architectures without training them."
+_SUBCOMMANDS = {
+    "fit": "train a network, as in: lightning fit --config configs/quickstart.yaml",
+    "validate": "evaluate on the validation images; the weights come from --ckpt_path",
+    "test": "evaluate on the test images; the weights come from --ckpt_path",
+    "predict": "class probabilities of the test images; the weights come from --ckpt_path",
+}
+
 
 class ArchitectureCLI(LightningCLI):
     """`lightning fit|validate|test|predict --config …`."""
+
+    def setup_parser(self, *args: Any) -> None:
+        """Say of each subcommand, in one line, what it does here."""
+        super().setup_parser(*args)
+        action: Any = self.parser._subcommands_action
+        for choice in action._choices_actions:
+            choice.help = _SUBCOMMANDS[choice.dest]
 
     def add_arguments_to_parser(self, parser: Any) -> None:
         """What the DataModule knows of its images shapes the model."""
@@ -25,36 +45,61 @@ class ArchitectureCLI(LightningCLI):
             "--test_after_fit", type=bool, default=False, help="Test the final weights after `fit`."
         )
 
-    def instantiate_classes(self) -> None:
-        """Build data, model and trainer; what a constructor refuses is the user's mistake."""
+    def _parse_ckpt_path(self) -> None:
+        """As in Lightning, the arguments that a checkpoint holds override those given."""
+        continue_last(self.config[self.config.subcommand])
+        path = self.config[self.config.subcommand].get("ckpt_path")
+        if not path:
+            return
+        check_checkpoint(path)
+        self.parser.exit_on_error = False
         try:
-            continue_last(self.config[self.subcommand])
-            super().instantiate_classes()
-        except (ValueError, TypeError, OSError, MisconfigurationException, ArgumentError) as error:
-            self.parser.error(str(error), error)
+            super()._parse_ckpt_path()
+        except ArgumentError as error:
+            reason = one_line(str(error))
+            fail(f"ckpt_path: the arguments in {path} do not fit this model: {reason}")
+        finally:
+            self.parser.exit_on_error = True
+
+    def before_instantiate_classes(self) -> None:
+        """A model that takes its shape from the data needs data."""
+        arguments = self._get(self.config, "model").get("init_args", {})
+        if "in_shape" in arguments and not (arguments.in_shape or self._get(self.config, "data")):
+            self.parser.error("the following arguments are required: fit.data")
+
+    def instantiate_classes(self) -> None:
+        """A search draws from its images itself: `fit` would take its candidates from there."""
+        super().instantiate_classes()
         if isinstance(self.model, Search):
-            # The search draws from its images; `fit` would take its candidates from there.
             self.datamodule = None
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer; what it refuses is one of its arguments."""
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (ValueError, TypeError, MisconfigurationException) as error:
+            raise ValueError(f"trainer: {error}") from error
 
     def after_fit(self) -> None:
         """Test if asked to, and say what was reached and where to look at it."""
         if self.trainer.interrupted:
             return
+        metrics = dict(self.trainer.callback_metrics)
         if self._get(self.config, "test_after_fit"):
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
-        metrics = self.trainer.callback_metrics
+            metrics |= self.trainer.callback_metrics
         reached = ", ".join(
             f"{name} {float(metrics[name]):.4f}"
             for name in ("train/accuracy", "val/accuracy", "test/accuracy")
             if name in metrics
         )
-        folder = self.trainer.log_dir
         name = type(self.model).__name__
         if isinstance(self.model, Search):
-            rank_zero_info(f"{name}: {self.model.summary()}")
+            rank_zero_info(f"{name} {self.model.summary()}")
         else:
-            rank_zero_info(f"{name}, {self.trainer.current_epoch} epochs: {reached}")
-        if folder:
+            rank_zero_info(f"{name}, epoch {self.trainer.current_epoch}: {reached}")
+        if any(isinstance(logger, TensorBoardLogger) for logger in self.trainer.loggers):
+            folder = self.trainer.log_dir
             rank_zero_info(f"Written to {folder}; look at it with: tensorboard --logdir {folder}")
 
     def _warn_untrained(self) -> None:
@@ -65,10 +110,25 @@ class ArchitectureCLI(LightningCLI):
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; `args` are `sys.argv[1:]` by default."""
-    ArchitectureCLI(
-        args=args,
-        parser_class=OneLineParser,
-        auto_configure_optimizers=False,
-        save_config_kwargs={"overwrite": True},
-    )
+    """Run the command line; `args` are `sys.argv[1:]` by default.
+
+    A mistake of the user is one line and exit code 2; with `JSONARGPARSE_DEBUG` set, and for
+    everything else, there is a traceback.
+    """
+    try:
+        ArchitectureCLI(
+            args=args,
+            parser_class=OneLineParser,
+            parser_kwargs={"description": _DESCRIPTION},
+            auto_configure_optimizers=False,
+            save_config_kwargs={"overwrite": True},
+        )
+    except MISTAKES as error:
+        if debugging() or raised_in_step(error):
+            raise
+        fail(one_line(str(error)))
+    except RuntimeError as error:
+        line = mismatch(error)
+        if debugging() or line is None:
+            raise
+        fail(line)

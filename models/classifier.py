@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -110,15 +110,21 @@ class ImageClassifier(pl.LightningModule):
         self._log_epoch("test", self.test_metrics)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave Python callables out of the stored arguments: they would need an unsafe load."""
+        """Leave Python callables out of the stored arguments: they would need an unsafe load.
+
+        The class is named beside them, as the command line does, which then takes either's file.
+        """
         arguments = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {
-            name: value for name, value in arguments.items() if not callable(value)
+            "_class_path": f"{type(self).__module__}.{type(self).__qualname__}",
+            **{name: value for name, value in arguments.items() if not callable(value)},
         }
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The injected optimizer and, if there is one, scheduler."""
         optimizer = self.make_optimizer(self.parameters())
-        if self.make_scheduler is None:
-            return optimizer
-        return [optimizer], [self.make_scheduler(optimizer)]
+        scheduler = self.make_scheduler(optimizer) if self.make_scheduler else None
+        configured: OptimizerLRScheduler = LightningCLI.configure_optimizers(
+            self, optimizer, scheduler
+        )
+        return configured

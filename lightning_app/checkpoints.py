@@ -1,0 +1,43 @@
+"""What a checkpoint must be, before a run starts from it."""
+
+import os
+import zipfile
+from pickle import UnpicklingError
+
+import torch
+
+_KEYWORDS = ("best", "last", "hpc", "registry")
+
+
+def check_checkpoint(path: str) -> None:
+    """Refuse a file that Lightning would stumble over later; keywords, URLs and folders pass.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no checkpoint of Lightning, or one that cannot be read with `weights_only`.
+    """
+    if path.startswith(_KEYWORDS) or "://" in path or os.path.isdir(path):
+        return
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f"ckpt_path: no file {path}; expected a checkpoint, or one of {', '.join(_KEYWORDS)}"
+        )
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"ckpt_path: {path} is not a checkpoint, or damaged")
+    try:
+        # Mapped, not read: the weights are left to Lightning.
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"ckpt_path: {path} cannot be read safely: {reason}") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise ValueError(f"ckpt_path: {path} has no 'state_dict': not a checkpoint of Lightning")
+
+
+def mismatch(error: RuntimeError) -> str | None:
+    """One line for weights that do not fit the network, from the lines of torch; else None."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    if not lines or not lines[0].startswith("Error(s) in loading state_dict"):
+        return None
+    shown = "; ".join(line if len(line) < 160 else f"{line[:150]} …" for line in lines[1:4])
+    return f"ckpt_path: the weights are those of another network: {shown}"
