@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from datamodules.augmentation import BATCH_STEPS, Draws, crop_and_flip, cut_out, draw, parse_steps
 from datamodules.dataset import Batch, EpochSampler, ImageSource, SplitDataset
 from datamodules.seeding import Stream, generator
-from datamodules.splits import read_split_file, stratified_split
+from datamodules.splits import published_split, stratified_split
 
 Part = Literal["train", "val", "test"]
 
@@ -101,11 +101,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """Open the images of `train`, `test` or, where the dataset has such images, `val`."""
 
     def setup(self, stage: str) -> None:
-        parts: tuple[Part, ...] = {"fit": ("train", "val"), "validate": ("val",)}.get(
-            stage, ("test",)
-        )  # type: ignore[assignment]
-        for part in parts:
-            self.dataset(part)
+        if stage == "fit":
+            self.dataset("train")
+        self.dataset("val" if stage in ("fit", "validate") else "test")
 
     def dataset(self, part: Part) -> SplitDataset:
         """The images of one split, loaded on first use. `val` is empty for `validation=0`."""
@@ -135,11 +133,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
         trainer = self.trainer
-        training = trainer is not None and trainer.training
-        images, labels = self.prepare(
-            batch, trainer.current_epoch if trainer is not None and training else None
-        )
-        return images if trainer is not None and trainer.predicting else (images, labels)
+        assert trainer is not None  # Lightning calls this hook, nobody else
+        images, labels = self.prepare(batch, trainer.current_epoch if trainer.training else None)
+        return images if trainer.predicting else (images, labels)
 
     def prepare(self, batch: Batch, epoch: int | None = None) -> tuple[Tensor, Tensor]:
         """Turn a batch of a loader into normalised images and labels, on its device.
@@ -220,7 +216,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     def _validation_source(self) -> str:
         """Whose images are held out for validation."""
         if self.split_file is not None:
-            return "test" if "xvalid" in read_split_file(self.split_file) else "train"
+            return published_split(self.split_file).part
         return self.halved or "train" if self.split == "nasbench201" else "train"
 
     def _divide(self, part: str) -> tuple[Tensor, Tensor]:
@@ -231,13 +227,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             rest, held_out = stratified_split(labels, fraction, self.seed)
             origin = f"seed {self.seed}"
         else:
-            lists = read_split_file(self.split_file)
-            names = ("xtest", "xvalid") if part == "test" else ("train", "valid")
-            _check(
-                set(names) <= set(lists),
-                f"split_file: {self.split_file} has {sorted(lists)}, expected {sorted(names)}",
-            )
-            rest, held_out = (lists[name] for name in names)
+            _, rest, held_out = published_split(self.split_file)
             used = torch.cat([rest, held_out])
             _check(
                 len(used) > 0 and int(used.min()) >= 0 and int(used.max()) < len(labels),

@@ -86,13 +86,17 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
         # By way of numpy and index_select: half the time of torch.tensor and of [indices].
         wanted = self.indices.index_select(0, torch.from_numpy(np.array(positions, np.int64)))
         images, indices = self.source.fetch(wanted, epoch)
+        if not len(images):
+            raise ValueError(f"root: none of the {len(wanted)} images of a batch can be read")
         return images, self.source.labels.index_select(0, indices), indices
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         """One uint8 image (C, H, W), never augmented, and its label."""
-        indices = self.indices[position].view(1)
-        images, _ = self.source.fetch(indices, None)
-        return images[0], self.source.labels[indices[0]]
+        index = self.indices[position]
+        images, _ = self.source.fetch(index.view(1), None)
+        if not len(images):
+            raise ValueError(f"root: image {index} cannot be read")
+        return images[0], self.source.labels[index]
 
 
 class EpochSampler(DistributedSampler[int]):

@@ -81,7 +81,7 @@ class FolderSource:
         """Read images; for an epoch, a random part of each instead of the centre.
 
         Raises:
-            ValueError: An image cannot be read and `corrupt` is `raise`, or none can.
+            ValueError: An image cannot be read and `corrupt` is `raise`.
         """
         wanted = indices.tolist()
         read: list[np.ndarray | None]
@@ -91,10 +91,8 @@ class FolderSource:
         else:
             read = [self._read(i, epoch) for i in wanted]
         images = [image for image in read if image is not None]
-        if not images:
-            raise ValueError(f"root: none of {len(wanted)} images of {self.folder} can be read")
-        kept = torch.tensor([image is not None for image in read])
-        return torch.from_numpy(np.stack(images)), indices[kept]
+        pixels = np.array(images, np.uint8).reshape(-1, 3, self.size, self.size)
+        return torch.from_numpy(pixels), indices[[image is not None for image in read]]
 
     def in_memory(self) -> MemorySource:
         """Read all images once. Images left out by `corrupt="skip"` are gone from the result.

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,17 +41,37 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
     return (~held_out).nonzero().view(-1), held_out.nonzero().view(-1)
 
 
-def read_split_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read an index list in the format of the released `*-split.txt` files.
+class PublishedSplit(NamedTuple):
+    """Which images of which part are kept and which are held out; indices from 0, int64."""
+
+    part: Literal["train", "test"]
+    rest: Tensor
+    held_out: Tensor
+
+
+def published_split(path: str | os.PathLike[str]) -> PublishedSplit:
+    """Read an index list in the format of NAS-Bench-201's `*-split.txt` files.
 
     JSON, `{"train": ["int", ["0", "5", …]], "valid": ["int", […]]}`: each name with the type of
-    its entries and the 0-based indices. Lists of plain integers are read as well.
+    its entries and the indices. `train` and `valid` divide the training images, `xtest` and
+    `xvalid` the test images. Lists of plain integers are read as well.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is not such a list, or an index occurs twice.
     """
-    path = Path(path)
+    lists = _read_lists(Path(path))
+    if {"train", "valid"} <= lists.keys():
+        return PublishedSplit("train", lists["train"], lists["valid"])
+    if {"xtest", "xvalid"} <= lists.keys():
+        return PublishedSplit("test", lists["xtest"], lists["xvalid"])
+    raise ValueError(
+        f"split_file: {os.fspath(path)} has the lists {', '.join(sorted(lists))}; expected train "
+        "and valid, or xtest and xvalid"
+    )
+
+
+def _read_lists(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"split_file: no file {path}")
     try:

@@ -1,10 +1,14 @@
 """What every DataModule promises, on the embedded digits."""
 
+from pathlib import Path
+
+import jsonargparse
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+import datamodules
 from datamodules import DigitsDataModule, ImageDataModule
 
 
@@ -106,7 +110,7 @@ def test_training_images_depend_on_the_seed_alone(augment: str) -> None:
     assert not torch.equal(epochs[0], epochs[1])
 
 
-def test_resume_goes_on_with_the_same_images(tmp_path: object) -> None:
+def test_resume_goes_on_with_the_same_images(tmp_path: Path) -> None:
     whole = trained_on(DigitsDataModule(augment="crop"), max_epochs=3)
     model, runner = Recorder(), trainer(max_epochs=2)
     runner.fit(model, datamodule=DigitsDataModule(augment="crop"))
@@ -167,7 +171,25 @@ def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> 
         DigitsDataModule(**arguments)
 
 
-def test_hyper_parameters_are_builtins(tmp_path: object) -> None:
+def test_hyper_parameters_are_builtins(tmp_path: Path) -> None:
     data = DigitsDataModule(root=tmp_path)
     assert data.hparams["root"] == str(tmp_path)
     assert {type(value) for value in data.hparams.values()} <= {str, int, float, type(None)}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        name
+        for name in datamodules.__all__
+        if name not in ("ImageDataModule", "ImageFolderDataModule")
+    ],
+)
+def test_command_line_reaches_the_arguments_of_the_base(module: str, tmp_path: Path) -> None:
+    parser = jsonargparse.ArgumentParser()
+    parser.add_subclass_arguments(ImageDataModule, "data")
+    options = ["--data.batch_size=7", f"--data.root={tmp_path}", "--data.augment=crop"]
+    config = parser.parse_args([f"--data={module}", *options])
+    data = parser.instantiate(config).data
+    assert (type(data).__name__, data.batch_size, data.root) == (module, 7, str(tmp_path))
+    assert len(data.mean) == len(data.std) == data.in_shape[0]

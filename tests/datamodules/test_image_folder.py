@@ -144,6 +144,24 @@ def test_corrupt_image_is_named_or_left_out(tmp_path: Path, in_memory: bool) -> 
         assert len(lenient.probe(11)[0]) == 11
 
 
+def test_batch_without_a_readable_image(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"train": 2}, classes=1)
+    (root / "train" / "class0" / "1.jpg").write_bytes(b"no image")
+    data = ImageFolderDataModule(
+        root, 16, in_memory=False, validation=0, corrupt="skip", batch_size=1
+    )
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(ValueError, match="none of the 1 images of a batch can be read"),
+    ):
+        list(data.train_dataloader())
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(ValueError, match="count: 2, only 1 images can be read"),
+    ):
+        data.probe(2)
+
+
 def test_class_without_a_readable_image(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {"train": 2})
     for path in (root / "train" / "class1").iterdir():

@@ -94,7 +94,7 @@ def test_fuzzed_files_raise_value_errors_alone(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     whole = np.frombuffer(pickle.dumps({"data": np.zeros((4, 5), np.uint8), "labels": [1]}), "u1")
     path = tmp_path / "file"
-    for _ in range(2000):
+    for _ in range(500):
         mutated = whole.copy()
         positions = random.integers(0, len(whole), 3)
         mutated[positions] = random.integers(0, 256, 3)

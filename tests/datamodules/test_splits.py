@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datamodules.splits import read_split_file, stratified_split
+from datamodules.splits import published_split, stratified_split
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.25, 0.5, 0.9])
@@ -38,13 +38,16 @@ def test_every_image_is_as_likely_held_out() -> None:
     assert (counts / 2000 - 0.2).abs().max() < 0.04
 
 
-def test_published_format(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "names"), [("train", ("train", "valid")), ("test", ("xtest", "xvalid"))]
+)
+def test_published_format(tmp_path: Path, part: str, names: tuple[str, str]) -> None:
     path = tmp_path / "cifar-split.txt"
-    path.write_text(json.dumps({"train": ["int", ["0", "3"]], "valid": ["int", ["2"]]}))
-    read = read_split_file(path)
-    assert {name: value.tolist() for name, value in read.items()} == {"train": [0, 3], "valid": [2]}
-    path.write_text(json.dumps({"train": [0, 3], "valid": [1, 2, 4]}))
-    assert read_split_file(path)["valid"].tolist() == [1, 2, 4]
+    path.write_text(json.dumps({names[0]: ["int", ["0", "3"]], names[1]: ["int", ["2"]]}))
+    read = published_split(path)
+    assert (read.part, read.rest.tolist(), read.held_out.tolist()) == (part, [0, 3], [2])
+    path.write_text(json.dumps({names[0]: [0, 3], names[1]: [1, 2, 4]}))
+    assert published_split(path).held_out.tolist() == [1, 2, 4]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,7 @@ def test_published_format(tmp_path: Path) -> None:
         ('{"train": 3}', "is not an index list"),
         ('{"train": ["str", ["a"]]}', "entries of type 'str'"),
         ('{"train": ["int", ["a"]]}', "is not an index list"),
+        ('{"train": [0], "test": [1]}', "has the lists test, train; expected train and valid"),
         ('{"train": ["int", ["1"]], "valid": ["int", ["1"]]}', "more than once"),
     ],
 )
@@ -62,9 +66,9 @@ def test_other_files_are_named(tmp_path: Path, content: str, message: str) -> No
     path = tmp_path / "split.txt"
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"split_file: .*split.txt.*{message}"):
-        read_split_file(path)
+        published_split(path)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="split_file: no file"):
-        read_split_file(tmp_path / "split.txt")
+        published_split(tmp_path / "split.txt")
