@@ -1,0 +1,146 @@
+"""AZ-NAS: traits of the features between a network's blocks (Lee & Ham, arXiv 2403.19232).
+
+Its fourth part, complexity, is `Flops`. Features are those that enter the first block and that
+leave every block; the paper initialises networks by He's fan-in.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pixel_unshuffle
+
+from models.indicators._blocks import block_features
+from models.indicators._evaluation import evaluation, finite
+from models.indicators.base import Indicator
+
+
+class Expressivity(Indicator):
+    """Σ_l H_l, H_l the entropy of the normalised PCA spectrum of features l; higher is better.
+
+    The spectrum is that of the covariance of channels over images and positions.
+
+    Args:
+        blocks: the network's Sequential or ModuleList of blocks; by default `stages` or `cells`.
+    """
+
+    name = "expressivity"
+    higher_is_better = True
+
+    def __init__(self, blocks: str | None = None) -> None:
+        self.blocks = blocks
+
+    def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """One forward pass, without gradients.
+
+        Raises:
+            ValueError: as `Indicator.score`, for a network without such blocks, and for constant
+                features; names the block.
+            FloatingPointError: the features are not finite.
+        """
+        return finite(_entropies(network, images, self.blocks).sum(), self.name)
+
+
+class Progressivity(Indicator):
+    """min_l (H_l − H_{l−1}), H_l as in `Expressivity`; higher is better.
+
+    Args:
+        blocks: the network's Sequential or ModuleList of blocks; by default `stages` or `cells`.
+    """
+
+    name = "progressivity"
+    higher_is_better = True
+
+    def __init__(self, blocks: str | None = None) -> None:
+        self.blocks = blocks
+
+    def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """One forward pass, without gradients. Raises as `Expressivity.score`."""
+        return finite(_entropies(network, images, self.blocks).diff().min(), self.name)
+
+
+class Trainability(Indicator):
+    """Mean over blocks of 2 − σ − 1/σ, at most 0; higher is better.
+
+    σ estimates the spectral norm of a block's Jacobian at one position, channels to channels:
+    that of the mean of g_in g_outᵀ, where g_out are random signs and g_in their product with the
+    Jacobian. Where a block reduces the size, g_in's pixels are folded into its channels. The
+    paper's code gives −∞ to a block that is the identity; here both this and a block without
+    gradient are errors.
+
+    Args:
+        blocks: the network's Sequential or ModuleList of blocks; by default `stages` or `cells`.
+        seed: of the random signs, the same for every network.
+    """
+
+    name = "trainability"
+    higher_is_better = True
+
+    def __init__(self, blocks: str | None = None, seed: int = 0) -> None:
+        self.blocks = blocks
+        self.seed = seed
+
+    def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """One forward and one backward pass.
+
+        Raises:
+            ValueError: as `Indicator.score`, for a network without such blocks, and for a block
+                that is the identity or passes no gradient; names it.
+            FloatingPointError: a gradient is not finite.
+        """
+        generator = torch.Generator().manual_seed(self.seed)
+        terms = []
+        with evaluation(network, images) as x:
+            features, _ = block_features(network, x.requires_grad_(), self.blocks)
+            for block, (f_in, f_out) in enumerate(pairwise(features)):
+                signs = torch.randint(2, f_out.shape, generator=generator, dtype=torch.int8)
+                g_out = signs.to(f_out).mul_(2).sub_(1)
+                (g_in,) = torch.autograd.grad(
+                    f_out, [f_in], g_out, retain_graph=True, materialize_grads=True
+                )
+                if g_in.shape == g_out.shape and torch.equal(g_in, g_out):
+                    raise ValueError(f"block {block} is the identity: it has nothing to train")
+                sigma = _spectral_norm(g_in, g_out, block)
+                if sigma == 0:
+                    raise ValueError(f"block {block} passes no gradient")
+                terms.append(2 - sigma - 1 / sigma)
+        return finite(sum(terms) / len(terms), self.name)
+
+
+def _entropies(network: nn.Module, images: Tensor, blocks: str | None) -> Tensor:
+    """H_l of all features, float64."""
+    with evaluation(network, images) as x, torch.no_grad():
+        features, _ = block_features(network, x, blocks)
+        return torch.stack([_entropy(f, i) for i, f in enumerate(features)])
+
+
+def _entropy(features: Tensor, index: int) -> Tensor:
+    """Entropy of the spectrum of the covariance of channels of features (N, C, …)."""
+    X = features.flatten(2) if features.ndim > 2 else features[..., None]
+    X = X - X.mean((0, 2), keepdim=True)
+    covariance = (X @ X.mT).sum(0, dtype=torch.float64)
+    if not torch.isfinite(covariance).all():
+        raise FloatingPointError(f"features {index} are not finite")
+    eigenvalues = torch.linalg.eigvalsh(covariance).clamp(min=0)
+    total = eigenvalues.sum()
+    if total == 0:
+        raise ValueError(f"features {index} (0: those that enter the first block) are constant")
+    entropy: Tensor = torch.special.entr(eigenvalues / total).sum()
+    return entropy
+
+
+def _spectral_norm(g_in: Tensor, g_out: Tensor, block: int) -> float:
+    """Of the mean over images and positions of g_in g_outᵀ."""
+    if g_in.ndim == 4 and g_in.shape[2:] != g_out.shape[2:]:
+        ratio = g_in.shape[2] // g_out.shape[2]
+        if g_in.shape[2:] != (ratio * g_out.shape[2], ratio * g_out.shape[3]):
+            raise ValueError(
+                f"block {block} must divide height and width by one whole number, "
+                f"turns {tuple(g_in.shape[2:])} into {tuple(g_out.shape[2:])}"
+            )
+        g_in = pixel_unshuffle(g_in, ratio)
+    A, B = (g.flatten(2) if g.ndim > 2 else g[..., None] for g in (g_in, g_out))
+    mean = (A @ B.mT).sum(0, dtype=torch.float64) / (len(B) * B.shape[2])
+    if not torch.isfinite(mean).all():
+        raise FloatingPointError(f"block {block}: gradient is not finite")
+    return float(torch.linalg.matrix_norm(mean, ord=2))

@@ -1,0 +1,57 @@
+"""Size as an indicator: parameters, layers and operations that a network uses."""
+
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.indicators._evaluation import evaluation, logits_of, used_parameters, weighted_layers
+from models.indicators.base import Indicator
+
+
+class Parameters(Indicator):
+    """Number of trainable parameters that the logits depend on; higher is better.
+
+    Those of operations that a supernet's mask removes do not count.
+    """
+
+    name = "parameters"
+    higher_is_better = True
+
+    def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """One forward pass of two images. Raises ValueError as `Indicator.score`."""
+        with evaluation(network, images) as x:
+            used = used_parameters(logits_of(network, x[:2]))
+        return float(sum(p.numel() for p in used))
+
+
+class Layers(Indicator):
+    """Number of linear and convolution layers whose weights the logits depend on; higher is better.
+
+    The ℵ of VKDNW (arXiv 2502.04975); its code counts all parameter tensors instead.
+    """
+
+    name = "layers"
+    higher_is_better = True
+
+    def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """One forward pass of two images. Raises ValueError as `Indicator.score`."""
+        with evaluation(network, images) as x:
+            used = used_parameters(logits_of(network, x[:2]))
+        layers = weighted_layers(network).values()
+        return float(sum(layer.get_parameter("weight") in used for layer in layers))
+
+
+class Flops(Indicator):
+    """Floating-point operations of the forward pass of one image; higher is better.
+
+    A multiplication and its addition are two. Convolutions and matrix products count, as
+    `torch.utils.flop_counter` does. It is also AZ-NAS's complexity (arXiv 2403.19232).
+    """
+
+    name = "flops"
+    higher_is_better = True
+
+    def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """One forward pass of two images. Raises ValueError as `Indicator.score`."""
+        with evaluation(network, images) as x, FlopCounterMode(display=False) as counter:
+            logits_of(network, x[:2])
+        return float(counter.get_total_flops() / 2)
