@@ -21,7 +21,7 @@ TAGS = ("ntk/log10_condition_number", "ntk/lambda_max", "ntk/lambda_min", "ntk/r
 
 @runtime_checkable
 class ProbeSource(Protocol):
-    """A DataModule that hands out fixed, unaugmented training images."""
+    """A DataModule, or a search, that hands out fixed, unaugmented training images."""
 
     def probe(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """`count` images (count, C, H, W), normalised, and their labels."""
@@ -132,13 +132,13 @@ class NTKMonitor(pl.Callback):
 
 def _probe(trainer: pl.Trainer, pl_module: pl.LightningModule, count: int, seed: int) -> Tensor:
     """Images from the DataModule's probe set, or else drawn from the training set."""
-    datamodule: Any = getattr(trainer, "datamodule", None)
-    if isinstance(datamodule, ProbeSource):
-        try:
-            return datamodule.probe(count, seed)[0]
-        except ValueError as error:
-            reason = str(error).removeprefix("count: ")
-            raise ValueError(f"NTKMonitor: probe_size: {reason}") from None
+    for source in (getattr(trainer, "datamodule", None), pl_module):
+        if isinstance(source, ProbeSource):
+            try:
+                return source.probe(count, seed)[0]
+            except ValueError as error:
+                reason = str(error).removeprefix("count: ")
+                raise ValueError(f"NTKMonitor: probe_size: {reason}") from None
     loader = trainer.train_dataloader
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         raise MisconfigurationException(

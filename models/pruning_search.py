@@ -19,8 +19,8 @@ from models.search.pruning import Candidate, choose, gain, groups_of, label, pru
 from models.spaces import SearchSpace
 from models.topology import effective_depth_width
 
-CROPS, CROP_SIZE, CROPPED_IMAGES = 3000, 3, 1000
-"""Linear regions are counted over 3,000 crops of 3×3 from 1,000 images (TE-NAS)."""
+CROPS, CROP_SIZE, CROPPED_IMAGES = 3000, 3, 250
+"""Linear regions are counted over 3,000 random crops of 3×3 (TE-NAS)."""
 
 
 class _Repeat(NamedTuple):
@@ -65,7 +65,7 @@ class PruningSearch(Search):
     def __init__(
         self,
         images: pl.LightningDataModule,
-        space: SearchSpace[Any],
+        space: SearchSpace,
         depth_width: Literal["reserve", "off"] = "reserve",
         reserve: int = 2,
         prune_number: int = 1,

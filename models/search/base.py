@@ -99,6 +99,10 @@ class Search(pl.LightningModule):
     def result(self) -> dict[str, Any]:
         """What a finished search found, as builtins; the content of `architecture.json`."""
 
+    @abstractmethod
+    def summary(self) -> str:
+        """One line on what was found, or how far the search came."""
+
     # Lightning's side ------------------------------------------------------------------------
 
     @property

@@ -1,20 +1,20 @@
 """What a search asks of a search space. A space is one file that answers it."""
 
-from abc import abstractmethod
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import Any, Generic
 
 import networkx as nx
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from models.networks.masks import full_mask
 from models.networks.supernet import Supernet
 
-Architecture = TypeVar("Architecture")
+Architecture = TypeVar("Architecture", default=Any)
 
 
-@runtime_checkable
-class SearchSpace(Protocol[Architecture]):
+class SearchSpace(ABC, Generic[Architecture]):
     """Cells whose edges carry operations, and the networks built of them.
 
     Masks are boolean; True keeps an operation. A full mask has the shape
