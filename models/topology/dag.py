@@ -7,6 +7,8 @@ from typing import Self
 
 import networkx as nx
 
+from models.topology._shown import shown
+
 NO_EDGE, SKIP, OPERATION = 0, 1, 2
 
 
@@ -31,16 +33,16 @@ class Dag:
             text = "".join(map(str, group))
             if len(group) != t:
                 raise ValueError(
-                    f"dag: group {t} of '{self}' is '{text}', which has {len(group)} digits; "
+                    f"dag: group {t} of {shown(str(self))} is {shown(text)}, {len(group)} digits; "
                     f"group {t} has exactly {t}"
                 )
             if not set(group) <= {NO_EDGE, SKIP, OPERATION}:
                 raise ValueError(
-                    f"dag: group {t} of '{self}' is '{text}'; the digits are "
+                    f"dag: group {t} of {shown(str(self))} is {shown(text)}; the digits are "
                     "0 (no edge), 1 (skip) and 2 (operation)"
                 )
         if not self.active_nodes:
-            raise ValueError(f"dag: '{self}' has no path from input to output")
+            raise ValueError(f"dag: {shown(str(self))} has no path from input to output")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -50,12 +52,12 @@ class Dag:
             ValueError: quotes the part of `text` that is not a DAG string.
         """
         if not isinstance(text, str):
-            raise ValueError(f"dag: expected a string such as '2_21_112', got {text!r}")
+            raise ValueError(f"dag: expected a string such as '2_21_112', got {shown(text)}")
         groups = text.strip().split("_")
         for group in groups:
             if not (group.isascii() and group.isdigit()):
                 raise ValueError(
-                    f"dag: '{group}' in {text!r} is not a group of digits 0, 1, 2; "
+                    f"dag: {shown(group)} in {shown(text)} is not a group of digits 0, 1, 2; "
                     "a DAG string looks like '2_21_112'"
                 )
         return cls(tuple(tuple(map(int, group)) for group in groups))

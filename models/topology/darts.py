@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Self
 
 import networkx as nx
 
+from models.topology._shown import shown
+
 
 @dataclass(frozen=True)
 class DartsCell:
@@ -54,7 +56,7 @@ class DartsCell:
             if operation not in self.OPERATIONS or operation == "none":
                 allowed = ", ".join(self.OPERATIONS[1:])
                 raise ValueError(
-                    f"DARTS cell: unknown operation {operation!r} into node {node}; "
+                    f"DARTS cell: unknown operation {shown(operation)} into node {node}; "
                     f"allowed: {allowed}"
                 )
             if not 0 <= source < node:
@@ -75,7 +77,7 @@ class DartsCell:
             ValueError: quotes the entry that is no such pair.
         """
         if isinstance(pairs, str) or not isinstance(pairs, Iterable):
-            raise ValueError(f"DARTS cell: expected (operation, input) pairs, got {pairs!r}")
+            raise ValueError(f"DARTS cell: expected (operation, input) pairs, got {shown(pairs)}")
         edges = []
         for pair in pairs:
             match pair:
@@ -83,7 +85,7 @@ class DartsCell:
                     edges.append((operation, source))
                 case _:
                     raise ValueError(
-                        f"DARTS cell: {pair!r} is not a pair such as ('sep_conv_3x3', 0)"
+                        f"DARTS cell: {shown(pair)} is not a pair such as ('sep_conv_3x3', 0)"
                     )
         return cls(tuple(edges))
 

@@ -7,6 +7,8 @@ from typing import ClassVar, Self
 
 import networkx as nx
 
+from models.topology._shown import shown
+
 _NODE = re.compile(r"\|(?:[^|]*\|)+")
 
 
@@ -38,12 +40,12 @@ class NasBench201Cell:
         if len(self.operations) != len(self.EDGES):
             raise ValueError(
                 f"NAS-Bench-201 cell: expected {len(self.EDGES)} operations, "
-                f"got {len(self.operations)}: {self.operations!r}"
+                f"got {len(self.operations)}: {shown(self.operations)}"
             )
         for operation in self.operations:
             if operation not in self.OPERATIONS:
                 raise ValueError(
-                    f"NAS-Bench-201 cell: unknown operation {operation!r}; "
+                    f"NAS-Bench-201 cell: unknown operation {shown(operation)}; "
                     f"allowed: {', '.join(self.OPERATIONS)}"
                 )
 
@@ -55,30 +57,32 @@ class NasBench201Cell:
             ValueError: quotes the part of `text` that is not of this form.
         """
         if not isinstance(text, str):
-            raise ValueError(f"NAS-Bench-201 cell: expected a string, got {text!r}")
+            raise ValueError(f"NAS-Bench-201 cell: expected a string, got {shown(text)}")
         nodes = text.strip().split("+")
         if len(nodes) != 3:
             raise ValueError(
-                f"NAS-Bench-201 cell: {text!r} has {len(nodes)} node(s) separated by '+', "
+                f"NAS-Bench-201 cell: {shown(text)} has {len(nodes)} node(s) separated by '+', "
                 "expected 3: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
             )
         operations: list[str] = []
         for target, node in enumerate(nodes, start=1):
             if not _NODE.fullmatch(node):
                 raise ValueError(
-                    f"NAS-Bench-201 cell: {node!r} is not enclosed in '|', as in |op~0|op~1|"
+                    f"NAS-Bench-201 cell: {shown(node)} in {shown(text)} is not enclosed in '|', "
+                    "as in |op~0|op~1|"
                 )
             edges = node[1:-1].split("|")
             if len(edges) != target:
                 raise ValueError(
-                    f"NAS-Bench-201 cell: node {target} is {node!r} with {len(edges)} "
+                    f"NAS-Bench-201 cell: node {target} is {shown(node)} with {len(edges)} "
                     f"operation(s), expected {target}"
                 )
             for source, edge in enumerate(edges):
                 operation, _, origin = edge.rpartition("~")
                 if origin != str(source):
                     raise ValueError(
-                        f"NAS-Bench-201 cell: {edge!r} in node {target} should end in '~{source}'"
+                        f"NAS-Bench-201 cell: {shown(edge)} in node {target} should end in "
+                        f"'~{source}'"
                     )
                 operations.append(operation)
         return cls(tuple(operations))

@@ -1,0 +1,7 @@
+"""How errors quote what they refuse."""
+
+
+def shown(text: object) -> str:
+    """`text` in quotes, cut where it is long."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= 120 else f"{quoted[:80]}… ({len(quoted)} characters)"
