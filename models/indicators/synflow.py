@@ -1,14 +1,12 @@
 """SynFlow: the flow of signal through all paths (Tanaka et al., arXiv 2006.05467)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.indicators._evaluation import evaluation, finite, layer_weights
+from models.indicators._forwards import replaced_forwards
 from models.indicators.base import Indicator
 
 
@@ -30,7 +28,8 @@ class SynFlow(Indicator):
             ValueError: as `Indicator.score`, and if no path of weights leads from images to logits.
             FloatingPointError: the flow exceeds float64.
         """
-        with evaluation(network, images) as x, _without_batch_norm(network):
+        no_batch_norm = {m: _identity for m in network.modules() if isinstance(m, _BatchNorm)}
+        with evaluation(network, images) as x, replaced_forwards(no_batch_norm):
             summed = {id(w) for w in layer_weights(network)}
             state: dict[str, Tensor] = {
                 name: b.abs().double() if b.is_floating_point() else b
@@ -50,13 +49,5 @@ class SynFlow(Indicator):
         return finite(torch.tensor(flow, dtype=torch.float64).log(), self.name)
 
 
-@contextmanager
-def _without_batch_norm(network: nn.Module) -> Iterator[None]:
-    modules = [m for m in network.modules() if isinstance(m, _BatchNorm)]
-    try:
-        for module in modules:
-            vars(module)["forward"] = lambda x: x
-        yield
-    finally:
-        for module in modules:
-            vars(module).pop("forward", None)
+def _identity(x: Tensor) -> Tensor:
+    return x
