@@ -3,21 +3,24 @@
 import os
 import zipfile
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 
 _KEYWORDS = ("best", "last", "hpc", "registry")
 
 
-def check_checkpoint(path: str) -> None:
-    """Refuse a file that Lightning would stumble over later; keywords, URLs and folders pass.
+def checkpoint_arguments(path: str) -> dict[str, Any]:
+    """The hyper-parameters in a checkpoint; none for keywords, URLs and folders.
+
+    Refuses a file that Lightning would stumble over later.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: no checkpoint of Lightning, or one that cannot be read with `weights_only`.
     """
     if path.startswith(_KEYWORDS) or "://" in path or os.path.isdir(path):
-        return
+        return {}
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f"ckpt_path: no file {path}; expected a checkpoint, or one of {', '.join(_KEYWORDS)}"
@@ -32,6 +35,7 @@ def check_checkpoint(path: str) -> None:
         raise ValueError(f"ckpt_path: {path} cannot be read safely: {reason}") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(f"ckpt_path: {path} has no 'state_dict': not a checkpoint of Lightning")
+    return dict(content.get("hyper_parameters", {}))
 
 
 def mismatch(error: RuntimeError) -> str | None:

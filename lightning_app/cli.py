@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 import callbacks  # noqa: F401  imported, so that class names need no package
 import datamodules  # noqa: F401
-from lightning_app.checkpoints import check_checkpoint, mismatch
+from lightning_app.checkpoints import checkpoint_arguments, mismatch
 from lightning_app.errors import MISTAKES, OneLineParser, debugging, fail, one_line, raised_in_step
 from lightning_app.resume import continue_last
 from models import ImageClassifier
@@ -46,15 +46,22 @@ class ArchitectureCLI(LightningCLI):
         )
 
     def _parse_ckpt_path(self) -> None:
-        """As in Lightning, the arguments that a checkpoint holds override those given."""
-        continue_last(self.config[self.config.subcommand])
-        path = self.config[self.config.subcommand].get("ckpt_path")
-        if not path:
+        """The arguments that a checkpoint holds override those given, as in Lightning.
+
+        Checkpoints written from Python do not name their class: they are of the given one.
+        """
+        subcommand = self.config.subcommand
+        continue_last(self.config[subcommand])
+        path = self.config[subcommand].get("ckpt_path")
+        arguments = checkpoint_arguments(path) if path else {}
+        arguments.pop("_instantiator", None)
+        if not arguments:
             return
-        check_checkpoint(path)
+        class_path = arguments.pop("_class_path", self.config[subcommand].model.class_path)
+        model = {"class_path": class_path, "dict_kwargs": arguments}
         self.parser.exit_on_error = False
         try:
-            super()._parse_ckpt_path()
+            self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)
         except ArgumentError as error:
             reason = one_line(str(error))
             fail(f"ckpt_path: the arguments in {path} do not fit this model: {reason}")

@@ -1,6 +1,6 @@
 """Training a network to classify images."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
@@ -47,6 +47,9 @@ class ImageClassifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore="network", logger=False)  # a subclass's arguments too
+        # Functions cannot be read back with `weights_only`; the command line gives class paths.
+        functions = [name for name, value in self.hparams.items() if callable(value)]
+        self.remove_ignored_hparams(functions)
         if loss not in ("cross_entropy", "mse"):
             raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
         self.network = network
@@ -108,17 +111,6 @@ class ImageClassifier(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the epoch's figures."""
         self._log_epoch("test", self.test_metrics)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave Python callables out of the stored arguments: they would need an unsafe load.
-
-        The class is named beside them, as the command line does, which then takes either's file.
-        """
-        arguments = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
-        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {
-            "_class_path": f"{type(self).__module__}.{type(self).__qualname__}",
-            **{name: value for name, value in arguments.items() if not callable(value)},
-        }
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The injected optimizer and, if there is one, scheduler."""

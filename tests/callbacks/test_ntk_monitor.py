@@ -1,0 +1,268 @@
+"""The NTK per epoch: what is logged, of what, and that nothing else changes."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from callbacks import NTKMonitor
+from datamodules import DigitsDataModule
+from models import DagMLPClassifier
+from models.indicators import empirical_ntk, ntk_spectrum
+
+SCALARS = {"ntk/log10_condition_number", "ntk/lambda_max", "ntk/lambda_min", "ntk/rank"}
+
+
+class Foreign(pl.LightningModule):
+    """None of ours: BatchNorm, dropout, its own step and a plain DataLoader."""
+
+    def __init__(self, lr: float = 0.1) -> None:
+        super().__init__()
+        self.lr = lr
+        self.net = nn.Sequential(
+            nn.Conv2d(1, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(0.5),
+            nn.Linear(16, 3),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), self.lr, momentum=0.9)
+
+
+class Noisy(TensorDataset):
+    """A data set that augments by the global random state."""
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        image, label = super().__getitem__(index)
+        return image + 0.1 * torch.randn(()), label
+
+
+def images(n: int = 24) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(n, 1, 4, 4, generator=generator), torch.arange(n) % 3
+
+
+def loader(kind: type = TensorDataset, shuffle: bool = True) -> DataLoader[Any]:
+    return DataLoader(kind(*images()), 6, shuffle=shuffle)
+
+
+def fit(
+    module: pl.LightningModule,
+    data: Any,
+    *callbacks: pl.Callback,
+    logger: Any = False,
+    **kwargs: Any,
+) -> pl.Trainer:
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=logger,
+        callbacks=list(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        log_every_n_steps=1,
+        **{"max_epochs": 2} | kwargs,
+    )
+    trainer.fit(module, data)
+    return trainer
+
+
+def scalars(logger: TensorBoardLogger) -> dict[str, list[float]]:
+    seen = EventAccumulator(logger.log_dir, {"scalars": 0}).Reload()
+    return {tag: [e.value for e in seen.Scalars(tag)] for tag in seen.Tags()["scalars"]}
+
+
+def logged(tmp_path: Path, module: pl.LightningModule, data: Any, **kwargs: Any) -> Any:
+    """Scalars of a run that measures on 8 probes."""
+    logger = TensorBoardLogger(tmp_path)
+    fit(module, data, NTKMonitor(8, **kwargs), logger=logger)
+    return scalars(logger)
+
+
+def test_tags_before_training_and_after_every_epoch(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path)
+    fit(Foreign(), loader(), NTKMonitor(8), logger=logger, max_epochs=3)
+    values = scalars(logger)
+    assert set(values) >= SCALARS
+    assert all(len(values[tag]) == 4 for tag in SCALARS)
+    seen = EventAccumulator(logger.log_dir, {"histograms": 0}).Reload()
+    assert [e.step for e in seen.Histograms("ntk/log10_spectrum")] == [0, 1, 2, 3]
+
+
+def test_every_n_epochs(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path)
+    fit(Foreign(), loader(), NTKMonitor(8, every_n_epochs=2), logger=logger, max_epochs=5)
+    seen = EventAccumulator(logger.log_dir, {"histograms": 0}).Reload()
+    assert [e.step for e in seen.Histograms("ntk/log10_spectrum")] == [0, 2, 4]
+    assert len(scalars(logger)["ntk/rank"]) == 3
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "coupled"])
+@pytest.mark.parametrize(("parameters", "output"), [("all", "sum"), ("weights", "trace")])
+def test_values_are_those_of_the_kernel(
+    tmp_path: Path, batch_norm: Any, parameters: Any, output: Any
+) -> None:
+    options = {"batch_norm": batch_norm, "parameters": parameters, "output": output}
+    data = DigitsDataModule(batch_size=512)
+    model = DagMLPClassifier("2_21_112", data.in_shape, 10, width=8, batch_norm=True)
+    probes, _ = data.probe(8, seed=5)
+    expected = ntk_spectrum(empirical_ntk(model.train(), probes, **options))
+    values = logged(tmp_path, model, data, seed=5, **options)
+    after = ntk_spectrum(empirical_ntk(model.train(), probes, **options))
+    for index, spectrum in ((0, expected), (-1, after)):
+        assert {tag: values[tag][index] for tag in SCALARS} == pytest.approx(
+            {
+                "ntk/log10_condition_number": math.log10(spectrum.condition_number),
+                "ntk/lambda_max": spectrum.lambda_max,
+                "ntk/lambda_min": spectrum.lambda_min,
+                "ntk/rank": spectrum.rank,
+            },
+            rel=1e-5,
+        )
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "coupled"])
+@pytest.mark.parametrize("kind", [TensorDataset, Noisy])
+def test_weights_are_bit_identical_with_and_without(batch_norm: Any, kind: type) -> None:
+    states = []
+    for monitors in ([], [NTKMonitor(8, batch_norm=batch_norm)]):
+        pl.seed_everything(7)
+        module = Foreign()
+        fit(module, loader(kind), *monitors, max_epochs=3)
+        states.append((module.state_dict(), torch.get_rng_state()))
+    (without, state), (with_it, other) = states
+    assert all(torch.equal(value, with_it[name]) for name, value in without.items())
+    assert torch.equal(state, other)
+
+
+def test_gradients_modes_and_buffers_stay() -> None:
+    class Check(pl.Callback):
+        """Runs after the monitor, and compares with what was there before it."""
+
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            assert all(module.training for module in pl_module.modules())
+            assert all(p.grad is not None for p in pl_module.parameters())
+            assert pl_module.net[1].num_batches_tracked == trainer.global_step
+
+    fit(Foreign(), loader(), NTKMonitor(8), Check())
+
+
+def test_probes_do_not_depend_on_shuffling(tmp_path: Path) -> None:
+    weights = Foreign().state_dict()
+    values = []
+    for shuffle in (True, False):
+        for state in (0, 1):
+            torch.manual_seed(state)
+            module = Foreign(lr=0.0)
+            module.load_state_dict(weights)
+            data = loader(Noisy, shuffle)
+            values.append(logged(tmp_path, module, data)["ntk/lambda_max"][0])
+    assert len(set(values)) == 1
+    module = Foreign()
+    module.load_state_dict(weights)
+    assert logged(tmp_path, module, loader(Noisy), seed=1)["ntk/lambda_max"][0] != values[0]
+
+
+def test_a_resumed_run_does_not_measure_its_start_again(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path)
+    trainer = fit(Foreign(), loader(), NTKMonitor(8), logger=logger)
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    resumed = TensorBoardLogger(tmp_path, version="resumed")
+    again = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        logger=resumed,
+        callbacks=[NTKMonitor(8)],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    again.fit(Foreign(), loader(), ckpt_path=tmp_path / "x.ckpt")
+    assert len(scalars(resumed)["ntk/rank"]) == 1
+
+
+def test_a_singular_kernel_has_infinite_condition(tmp_path: Path) -> None:
+    data = TensorDataset(torch.ones(24, 1, 4, 4), images()[1])
+    module = Foreign()
+    module.net[1] = nn.Identity()
+    values = logged(tmp_path, module, DataLoader(data, 6))
+    assert values["ntk/rank"][0] == 1
+    assert values["ntk/log10_condition_number"][0] == math.inf
+
+
+def test_a_diverged_network_is_said_and_trains_on(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="NTKMonitor, epoch 1: .*not finite.*NaN is logged"):
+        values = logged(tmp_path, Foreign(lr=1e30), loader())
+    assert all(math.isnan(values[tag][-1]) for tag in SCALARS)
+    assert all(math.isfinite(values[tag][0]) for tag in SCALARS)
+
+
+def test_fast_dev_run_and_no_logger() -> None:
+    fit(Foreign(), loader(), NTKMonitor(8), fast_dev_run=True)
+
+
+class Stream(IterableDataset):
+    """No item can be asked for."""
+
+    def __iter__(self) -> Any:
+        return iter(list(zip(*images(), strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (DataLoader(Stream(), 6), "no probe images; give the DataModule a method probe"),
+        ({"a": loader(), "b": loader()}, "no probe images"),
+        (DataLoader(TensorDataset(*images(4)), 6), "probe_size is 8, the training set has 4"),
+    ],
+)
+def test_data_without_probes_is_refused(data: Any, message: str) -> None:
+    with pytest.raises(MisconfigurationException, match=f"^NTKMonitor: {message}"):
+        fit(Foreign(), data, NTKMonitor(8))
+
+
+def test_too_many_probes_for_a_datamodule() -> None:
+    data = DigitsDataModule()
+    model = DagMLPClassifier("2", data.in_shape, 10, width=4)
+    with pytest.raises(ValueError, match=r"^NTKMonitor: probe_size: 5000, expected 1 to 1294"):
+        fit(model, data, NTKMonitor(5000))
+
+
+def test_a_network_that_draws_is_refused_by_name() -> None:
+    class Drawing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.randn_like(x)
+
+    module = Foreign()
+    module.net[2] = Drawing()
+    with pytest.raises(ValueError, match=r"net\.2 \(Drawing\) draws random numbers"):
+        fit(module, loader(), NTKMonitor(8))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"probe_size": 1}, "probe_size: expected 2 or more, got 1"),
+        ({"every_n_epochs": 0}, "every_n_epochs: expected 1 or more, got 0"),
+    ],
+)
+def test_bad_sizes_are_named(arguments: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NTKMonitor(**arguments)

@@ -1,0 +1,70 @@
+"""Imports run one way: application, callbacks and data above models, and layers inside models."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import callbacks
+import datamodules
+import lightning_app
+import models
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("lightning_app", "callbacks", "datamodules", "models")
+# Layer: the layers that it may import, besides itself.
+ALLOWED = {
+    "lightning_app": {"callbacks", "datamodules", "models", "models.search"},
+    "callbacks": {"models.indicators", "models.topology"},
+    "datamodules": set(),
+    "models.topology": set(),
+    "models.indicators": set(),
+    "models.networks": {"models.topology"},
+    "models.spaces": {"models.networks", "models.topology"},
+    "models.search": {"models.spaces", "models.networks", "models.topology", "models.indicators"},
+    "models": {
+        "models.search",
+        "models.spaces",
+        "models.networks",
+        "models.topology",
+        "models.indicators",
+    },
+}
+
+
+def layer(module: str) -> str:
+    """The layer of a dotted module: `models.<sub-package>`, or its package."""
+    parts = module.split(".")
+    inner = ".".join(parts[:2])
+    return inner if inner in ALLOWED else parts[0]
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of ours that a file imports, at its top or anywhere else."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] in PACKAGES}
+
+
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    own = layer(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    used = {layer(name) for name in imports(path)} - {own}
+    assert used <= ALLOWED[own]
+
+
+@pytest.mark.parametrize("package", [models, callbacks, datamodules, lightning_app])
+def test_packages_are_those_of_this_checkout(package: object) -> None:
+    assert Path(str(package.__file__)).is_relative_to(ROOT)
+
+
+def test_no_package_below_tests_shadows_ours() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py"))
