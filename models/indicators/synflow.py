@@ -1,5 +1,7 @@
 """SynFlow: the flow of signal through all paths (Tanaka et al., arXiv 2006.05467)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -28,7 +30,9 @@ class SynFlow(Indicator):
             ValueError: as `Indicator.score`, and if no path of weights leads from images to logits.
             FloatingPointError: the flow exceeds float64.
         """
-        no_batch_norm = {m: _identity for m in network.modules() if isinstance(m, _BatchNorm)}
+        no_batch_norm: dict[nn.Module, Callable[[Tensor], Tensor]] = {
+            m: _identity for m in network.modules() if isinstance(m, _BatchNorm)
+        }
         with evaluation(network, images) as x, replaced_forwards(no_batch_norm):
             summed = {id(w) for w in layer_weights(network)}
             state: dict[str, Tensor] = {

@@ -1,7 +1,7 @@
 """How indicators rank random NAS-Bench-201 cells, and what they cost.
 
 Scores n random cells on CIFAR-10 images, one thread, and compares the orders with the test
-accuracies after 200 epochs; times are of the processor. Run it from the root of the checkout, for example
+accuracies after 200 epochs; times are of the processor. Run it from the root of the checkout:
 
     python tests/benchmarks/study_indicators.py --cells 500 --batch 64 --output scores.csv
 
