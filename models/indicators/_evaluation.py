@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,10 @@ _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @contextmanager
-def evaluation(network: nn.Module, images: Tensor) -> Iterator[Tensor]:
+def evaluation(network: nn.Module, images: Tensor, twice: bool = False) -> Iterator[Tensor]:
     """Differentiate in exact arithmetic and leave the network as found; yields a copy of images.
+
+    twice: gradients will be differentiated again, which the faster layers do not allow.
 
     Raises ValueError unless `images` are two floating-point samples or more.
     """
@@ -28,7 +30,7 @@ def evaluation(network: nn.Module, images: Tensor) -> Iterator[Tensor]:
         exact_arithmetic(images.device),
         torch.inference_mode(False),
         torch.enable_grad(),
-        fast_layers(network, images.device),
+        nullcontext() if twice else fast_layers(network, images.device),
     ):
         yield images.detach().clone()
 

@@ -45,7 +45,7 @@ class VKDNW(Indicator):
         self.add_layers = add_layers
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
-        """One forward and C backward passes for C classes.
+        """One forward and C − 1 backward passes for C classes.
 
         Raises:
             ValueError: as `Indicator.score`, for a parameter in use that belongs to another kind of
@@ -95,7 +95,10 @@ def _recorded(network: nn.Module) -> Iterator[list[_Call]]:
 def _first_entries(
     network: nn.Module, logits: Tensor, calls: list[_Call], used: set[Tensor]
 ) -> Tensor:
-    """Per-sample Jacobian of the logits by the first entry of each used parameter: (N, C, S)."""
+    """Per-sample Jacobian by the first entry of each used parameter: (N, C, S).
+
+    Of the logits less the last one: F depends on nothing else, and that saves a backward pass.
+    """
     columns = {p: i for i, p in enumerate(p for p in network.parameters() if p in used)}
     known = {p for call in calls for p in call.layer.parameters(recurse=False)}
     for name, p in network.named_parameters():
@@ -104,9 +107,10 @@ def _first_entries(
     N, classes = logits.shape
     J = torch.zeros(N, classes, len(columns), dtype=torch.float64, device=logits.device)
     factors = [_factors(call) for call in calls]
-    for c in range(classes):
+    targets = logits - logits[:, -1:]
+    for c in range(classes - 1):
         gradients = torch.autograd.grad(
-            logits[:, c].sum(),
+            targets[:, c].sum(),
             [call.output for call in calls],
             retain_graph=True,
             allow_unused=True,

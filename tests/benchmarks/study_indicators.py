@@ -101,6 +101,7 @@ def score_cells(cells: list[str], names: list[str], args: argparse.Namespace) ->
         writer = csv.DictWriter(lines, FIELDS)
         if new:
             writer.writeheader()
+        lines.write("" if new or args.output.read_text().endswith("\n") else "\n")
         for cell in cells:
             architecture = space.parse(cell)
             for name in names:

@@ -10,14 +10,22 @@ from models.indicators.grasp import Grasp
 
 def test_is_minus_the_weights_times_hessian_times_gradient() -> None:
     network = nn.Sequential(
-        nn.Conv2d(1, 2, 2), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3)
+        nn.Conv2d(1, 2, 1),
+        nn.Tanh(),
+        nn.Conv2d(2, 2, 2),
+        nn.BatchNorm2d(2),
+        nn.ReLU(),
+        nn.Conv2d(2, 2, 1),
+        nn.Flatten(),
+        nn.Linear(8, 3),
     ).double()
     images, labels = torch.randn(5, 1, 3, 3, dtype=torch.float64), torch.tensor([0, 2, 1, 1, 0])
-    weights = [network[0].weight, network[4].weight]
+    weights = [network[i].weight for i in (0, 2, 5, 7)]
+    sizes = [w.numel() for w in weights]
     w = torch.cat([weight.detach().flatten() for weight in weights])
 
     def gradient(at: Tensor) -> Tensor:
-        for weight, part in zip(weights, torch.split(at, [8, 24]), strict=True):
+        for weight, part in zip(weights, torch.split(at, sizes), strict=True):
             weight.data = part.view_as(weight).clone()
         loss = functional.cross_entropy(network(images), labels)
         return torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)])
