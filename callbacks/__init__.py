@@ -1,8 +1,17 @@
 """Callbacks: they ask a LightningModule for what they need, call a function, and log the result."""
 
+from callbacks.dag_space_report import DagSpaceReport
 from callbacks.nasbench201_lookup import NasBench201Lookup
+from callbacks.nngp_monitor import NNGPMonitor
 from callbacks.ntk_monitor import NTKMonitor
 from callbacks.search_progress import SearchProgressBar
 from callbacks.topology_monitor import TopologyMonitor
 
-__all__ = ["NTKMonitor", "NasBench201Lookup", "SearchProgressBar", "TopologyMonitor"]
+__all__ = [
+    "DagSpaceReport",
+    "NNGPMonitor",
+    "NTKMonitor",
+    "NasBench201Lookup",
+    "SearchProgressBar",
+    "TopologyMonitor",
+]

@@ -1,6 +1,7 @@
 """Plain networks: nn.Modules that know nothing of training."""
 
 from models.networks.dag import DagConvNet, DagMLP
+from models.networks.dag_population import DagPopulation
 from models.networks.darts import DartsNetworkCifar, DartsNetworkImageNet
 from models.networks.darts_supernet import DartsSupernet
 from models.networks.initialisation import initialise_
@@ -11,6 +12,7 @@ from models.networks.supernet import Supernet, SupernetCell
 __all__ = [
     "DagConvNet",
     "DagMLP",
+    "DagPopulation",
     "DartsNetworkCifar",
     "DartsNetworkImageNet",
     "DartsSupernet",

@@ -12,6 +12,7 @@ and each holds its networkx graph. Every graph follows one convention, so that
 """
 
 from models.topology.dag import Dag
+from models.topology.dag_space import enumerate_dags
 from models.topology.darts import DartsCell
 from models.topology.depth_width import DepthWidth, Topology, effective_depth_width, graph_of
 from models.topology.figure import draw_topology
@@ -27,6 +28,7 @@ __all__ = [
     "Topology",
     "draw_topology",
     "effective_depth_width",
+    "enumerate_dags",
     "graph_of",
     "supernet_graph",
     "trace",

@@ -1,0 +1,160 @@
+"""The report on a space of DAGs that was trained in one fit."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor, nn
+
+from callbacks.dag_space_figures import accuracy_over_depth_width, convergence, training_curves
+from callbacks.dag_space_table import (
+    PREDICTORS,
+    DagSpaceTable,
+    Member,
+    member_rows,
+    predict,
+    rank_correlations,
+    write_csv,
+)
+from callbacks.probe import probe
+
+
+@runtime_checkable
+class HasPopulation(Protocol):
+    """A module that trains many networks at once."""
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The K networks' wirings."""
+        ...
+
+    @property
+    def history(self) -> Mapping[str, Mapping[int, Tensor]]:
+        """`train/accuracy`, …: epoch to (K,)."""
+        ...
+
+    def initial_network(self, index: int) -> nn.Module:
+        """One network before training."""
+        ...
+
+    def epochs_to_reach(self) -> Tensor:
+        """(K,), `inf` where never."""
+        ...
+
+
+class DagSpaceReport(pl.Callback):
+    """At the end of a fit, set what each network's wiring foretold beside how it trained.
+
+    Writes to the folder `dag_space` of the run:
+
+    * `members.csv`: per member its DAG, d̄, m̄, the paper's bound, λ_min and κ of the exact NNGP
+      kernel, λ_min, λ_max and κ of its empirical NTK at initialisation (sum of logits, all
+      parameters), epochs to reach the target, and accuracy and loss of every epoch;
+    * `rank_correlations.csv`: Spearman's ρ and Kendall's τ of each of these with convergence;
+    * `accuracy_over_depth_width.png`, `training_curves.png` (of the paper's three DAGs, where the
+      space has them), `convergence.png`.
+
+    Logs to TensorBoard the same figures, the correlations as a text, and a histogram of the
+    members' accuracy per epoch, all under `dag_space/`.
+
+    Args:
+        probe_size: training images N of all kernels.
+        seed: of the choice of probes.
+
+    Raises:
+        ValueError: fewer than 2 probes.
+        MisconfigurationException: a module that does not train a population, or no probe images.
+    """
+
+    def __init__(self, probe_size: int = 64, seed: int = 0) -> None:
+        if probe_size < 2:
+            raise ValueError(f"probe_size: expected 2 or more, got {probe_size}")
+        self.probe_size = probe_size
+        self.seed = seed
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Check that there is a population."""
+        if not isinstance(pl_module, HasPopulation):
+            raise MisconfigurationException(
+                f"DagSpaceReport: {type(pl_module).__name__} trains no population; it needs "
+                "members, history, initial_network(index) and epochs_to_reach()"
+            )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the report."""
+        folder = Path(trainer.log_dir or trainer.default_root_dir) / "dag_space"
+        assert isinstance(pl_module, HasPopulation)
+        if not trainer.is_global_zero or not pl_module.history.get("train/accuracy"):
+            return
+        # Initial weights are a function of the seed, so that a resumed run can report on them.
+        networks = map(pl_module.initial_network, range(len(pl_module.members)))
+        images = probe(self, trainer, pl_module, self.probe_size, self.seed).cpu()
+        table = DagSpaceTable(
+            [str(member.dag) for member in pl_module.members],
+            [member.repeat for member in pl_module.members],
+            predict(pl_module.members, networks, images),
+            pl_module.epochs_to_reach().double().numpy(),
+            {
+                name.replace("/", "_"): {
+                    epoch: values.double().numpy() for epoch, values in sorted(curve.items())
+                }
+                for name, curve in pl_module.history.items()
+            },
+        )
+        correlations = rank_correlations(table)
+        write_csv(folder / "members.csv", member_rows(table))
+        write_csv(folder / "rank_correlations.csv", correlations)
+        figures = report_figures(table)
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png", dpi=100)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                _show(logger.experiment, table, correlations, figures)
+
+
+def report_figures(table: DagSpaceTable) -> dict[str, Figure]:
+    """The figures of a report by name, after the last epoch."""
+    epoch = max(table.curves["train_accuracy"])
+    figures = {
+        "accuracy_over_depth_width": accuracy_over_depth_width(table, epoch),
+        "training_curves": training_curves(table),
+        "convergence": convergence(table, epoch),
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def correlation_text(correlations: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table of Spearman's ρ and Kendall's τ of each predictor."""
+    outcomes = list(dict.fromkeys(row["outcome"] for row in correlations))
+    # After the last epoch most members may be equal: the middle one tells more apart.
+    after = outcomes[1:]
+    shown = list(dict.fromkeys([outcomes[0], after[(len(after) - 1) // 2], after[-1]]))
+    found = {(row["predictor"], row["outcome"]): row for row in correlations}
+    lines = [
+        "| predictor | " + " | ".join(f"{name}: ρ, τ" for name in shown) + " |",
+        "|---" * (1 + len(shown)) + "|",
+    ]
+    for predictor, meaning in PREDICTORS.items():
+        cells = [found[predictor, outcome] for outcome in shown]
+        values = [f"{cell['spearman']:+.2f}, {cell['kendall']:+.2f}" for cell in cells]
+        lines.append(f"| {meaning} | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def _show(
+    board: Any,
+    table: DagSpaceTable,
+    correlations: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Figure],
+) -> None:
+    accuracy = table.curves["train_accuracy"]
+    for epoch, values in accuracy.items():
+        board.add_histogram("dag_space/train_accuracy", np.asarray(values), epoch)
+    for name, figure in figures.items():
+        board.add_figure(f"dag_space/{name}", figure, max(accuracy), close=False)
+    board.add_text("dag_space/rank_correlations", correlation_text(correlations), max(accuracy))

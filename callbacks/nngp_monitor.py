@@ -1,0 +1,106 @@
+"""What the wiring alone says of training: the NNGP kernel, beside the network's own spectrum."""
+
+import math
+from collections.abc import Mapping
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch import Tensor
+
+from callbacks.probe import dropout_off, probe
+from callbacks.topology_monitor import HasTopology
+from models.indicators import empirical_ntk, ntk_spectrum
+from models.indicators._spectrum import kernel_spectrum
+from models.indicators.nngp import nngp_kernel, paper_bound
+
+
+class NNGPMonitor(pl.Callback):
+    """Log the NNGP kernel of a module's DAG on a fixed probe set, once, before training.
+
+    Logs, of the exact kernel (`models.indicators.nngp_kernel`) on `probe_size` training images:
+
+    * `nngp/lambda_min` (higher trains faster) and `nngp/lambda_max`;
+    * `nngp/log10_condition_number`: log₁₀ κ; lower is better conditioned; `inf` where singular;
+    * `nngp/paper_bound`: the bound of λ_min by path depths (arXiv 2205.05662, Eq. 12).
+
+    In TensorBoard, the figure `nngp/spectrum` sets the eigenvalues under the exact and the paper's
+    recursion beside those of the network's empirical NTK. Probes are those of an `NTKMonitor` of
+    the same `probe_size` and `seed`. The kernel is that of the MLP which the DAG wires; a
+    convolutional network has another, whose order over DAGs the paper takes to be the same.
+
+    Args:
+        probe_size: images N.
+        seed: of the choice of probes.
+
+    Raises:
+        ValueError: fewer than 2 probes.
+        MisconfigurationException: no probe images, or a module without one DAG as `topology()`.
+    """
+
+    def __init__(self, probe_size: int = 64, seed: int = 0) -> None:
+        if probe_size < 2:
+            raise ValueError(f"probe_size: expected 2 or more, got {probe_size}")
+        self.probe_size = probe_size
+        self.seed = seed
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Check that the module has one DAG."""
+        if not isinstance(pl_module, HasTopology) or isinstance(pl_module.topology(), Mapping):
+            raise MisconfigurationException(
+                f"NNGPMonitor: {type(pl_module).__name__} has no method topology() that returns "
+                "one DAG; the kernel of other architectures is not known"
+            )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure, unless a checkpoint continues a run."""
+        if trainer.global_step:
+            return
+        assert isinstance(pl_module, HasTopology)
+        dag = pl_module.topology()
+        assert not isinstance(dag, Mapping)
+        images = probe(self, trainer, pl_module, self.probe_size, self.seed)
+        try:
+            exact = kernel_spectrum(nngp_kernel(dag, images))
+            paper = kernel_spectrum(nngp_kernel(dag, images, recursion="paper"))
+            bound = paper_bound(dag, images)
+        except ValueError as error:
+            raise MisconfigurationException(f"NNGPMonitor: {error}") from error
+        values = {
+            "nngp/lambda_min": exact.lambda_min,
+            "nngp/lambda_max": exact.lambda_max,
+            "nngp/log10_condition_number": math.log10(exact.condition_number),
+            "nngp/paper_bound": bound,
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics({**values, "epoch": 0}, step=0)
+        boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if not boards or not trainer.is_global_zero:
+            return
+        with isolate_rng(), dropout_off(pl_module):
+            ntk = ntk_spectrum(empirical_ntk(pl_module, images, batch_norm="frozen"))
+        figure = spectra_figure(
+            {
+                "NNGP, exact": exact.eigenvalues,
+                "NNGP, paper's recursion": paper.eigenvalues,
+                "empirical NTK": ntk.eigenvalues,
+            }
+        )
+        for board in boards:
+            board.experiment.add_figure("nngp/spectrum", figure, 0)
+
+
+def spectra_figure(spectra: Mapping[str, Tensor]) -> Figure:
+    """Positive eigenvalues of each kernel (N,), largest first, in units of their mean."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, eigenvalues in spectra.items():
+        scaled = (eigenvalues / eigenvalues.mean()).flip(0)
+        positive = scaled[scaled > 0]
+        axes.plot(range(1, len(positive) + 1), positive.tolist(), marker=".", label=name)
+    axes.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue / mean eigenvalue")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure

@@ -1,0 +1,81 @@
+"""What measurements during training share: the images they are taken on, and dropout off."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+
+
+@runtime_checkable
+class ProbeSource(Protocol):
+    """A DataModule, or a search, that hands out fixed, unaugmented training images."""
+
+    def probe(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """`count` images (count, C, H, W), normalised, and their labels."""
+        ...
+
+
+def probe(
+    callback: pl.Callback,
+    trainer: pl.Trainer,
+    pl_module: pl.LightningModule,
+    count: int,
+    seed: int,
+) -> Tensor:
+    """Images (count, …) on the module's device, chosen by `seed` alone.
+
+    They come from the `probe(count, seed)` of the DataModule or the module, or else are drawn
+    from the training set. The global random state stays as it was.
+
+    callback: who asks; errors name it.
+
+    Raises ValueError where there are fewer images, MisconfigurationException where there are none
+    to choose from.
+    """
+    name = type(callback).__name__
+    for source in (getattr(trainer, "datamodule", None), pl_module):
+        if isinstance(source, ProbeSource):
+            try:
+                return source.probe(count, seed)[0].to(pl_module.device)
+            except ValueError as error:
+                reason = str(error).removeprefix("count: ")
+                raise ValueError(f"{name}: probe_size: {reason}") from None
+    loader = trainer.train_dataloader
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        raise MisconfigurationException(
+            f"{name}: no probe images; give the DataModule a method probe(count, seed), or "
+            "train from one DataLoader over an indexable dataset"
+        )
+    dataset: Any = loader.dataset
+    if count > len(dataset):
+        raise MisconfigurationException(
+            f"{name}: probe_size is {count}, the training set has {len(dataset)} items"
+        )
+    with isolate_rng():
+        torch.manual_seed(seed)  # of the choice, and of what may augment the items
+        chosen = torch.randperm(len(dataset))[:count].tolist()
+        batch = loader.collate_fn([dataset[i] for i in chosen])
+    batch = trainer.strategy.batch_to_device(batch, pl_module.device)
+    images: Tensor = batch if isinstance(batch, Tensor) else batch[0]
+    return images
+
+
+@contextmanager
+def dropout_off(module: nn.Module) -> Iterator[None]:
+    """Dropout layers in evaluation mode within the block."""
+    dropouts = [
+        m for m in module.modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.training
+    ]
+    for dropout in dropouts:
+        dropout.eval()
+    try:
+        yield
+    finally:
+        for dropout in dropouts:
+            dropout.train()
