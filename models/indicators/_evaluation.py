@@ -17,10 +17,11 @@ _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @contextmanager
-def evaluation(network: nn.Module, images: Tensor, twice: bool = False) -> Iterator[Tensor]:
+def evaluation(network: nn.Module, images: Tensor, fast: bool = True) -> Iterator[Tensor]:
     """Differentiate in exact arithmetic and leave the network as found; yields a copy of images.
 
-    twice: gradients will be differentiated again, which the faster layers do not allow.
+    fast: through stand-ins for some layers, whose gradients cannot be differentiated again and
+        whose operations are not those of the network.
 
     Raises ValueError unless `images` are two floating-point samples or more.
     """
@@ -30,7 +31,7 @@ def evaluation(network: nn.Module, images: Tensor, twice: bool = False) -> Itera
         exact_arithmetic(images.device),
         torch.inference_mode(False),
         torch.enable_grad(),
-        nullcontext() if twice else fast_layers(network, images.device),
+        fast_layers(network, images.device) if fast else nullcontext(),
     ):
         yield images.detach().clone()
 
@@ -53,7 +54,8 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         raise ValueError(
             f"labels must lie in 0…{classes - 1}, given {int(labels.min())}…{int(labels.max())}"
         )
-    return functional.cross_entropy(logits, labels)
+    # a clone: labels made in inference mode cannot be saved for the backward pass
+    return functional.cross_entropy(logits, labels.clone())
 
 
 def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:

@@ -33,7 +33,7 @@ class Grasp(Indicator):
             ValueError: as `Indicator.score`.
             FloatingPointError: the gradients are not finite.
         """
-        with evaluation(network, images, twice=True) as x:
+        with evaluation(network, images, fast=False) as x:
             loss = cross_entropy(logits_of(network, x), labels)
             used = used_gradients(loss, layer_weights(network), create_graph=True)
             squared_norm = torch.stack([(g.detach() * g).sum() for _, g in used]).sum()

@@ -3,9 +3,7 @@
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.indicators._checks import check_inputs
 from models.indicators._evaluation import evaluation, logits_of, used_parameters, weighted_layers
-from models.indicators._untouched import untouched
 from models.indicators.base import Indicator
 
 
@@ -54,8 +52,9 @@ class Flops(Indicator):
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""
-        check_inputs(images)
-        # without the stand-ins of `evaluation`, which spend other operations on the same values
-        with untouched(network, images.device), FlopCounterMode(display=False) as counter:
-            logits_of(network, images[:2])
+        with (
+            evaluation(network, images, fast=False) as x,
+            FlopCounterMode(display=False) as counter,
+        ):
+            logits_of(network, x[:2])
         return float(counter.get_total_flops() / 2)
