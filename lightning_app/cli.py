@@ -119,7 +119,7 @@ class ArchitectureCLI(LightningCLI):
 def main(args: list[str] | None = None) -> None:
     """Run the command line; `args` are `sys.argv[1:]` by default.
 
-    A mistake of the user is one line and exit code 2; with `JSONARGPARSE_DEBUG` set, and for
+    A mistake of the user is one line and exit code 2; with `JSONARGPARSE_DEBUG=true`, and for
     everything else, there is a traceback.
     """
     try:

@@ -42,7 +42,7 @@ def raised_in_step(error: BaseException) -> bool:
 
 def debugging() -> bool:
     """Whether the user asks jsonargparse, and so us, for tracebacks."""
-    return "JSONARGPARSE_DEBUG" in os.environ
+    return os.environ.get("JSONARGPARSE_DEBUG", "").lower() == "true"
 
 
 class OneLineParser(LightningArgumentParser):

@@ -14,6 +14,8 @@ from models.metrics import ClassificationMetrics
 Loss = Literal["cross_entropy", "mse"]
 Batch = tuple[Tensor, Tensor]
 
+_PLAIN = (str, int, float, list, tuple, dict, type(None))
+
 
 class ImageClassifier(pl.LightningModule):
     """One step for training, validation and test; what a network is comes from a subclass.
@@ -47,9 +49,10 @@ class ImageClassifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore="network", logger=False)  # a subclass's arguments too
-        # Functions cannot be read back with `weights_only`; the command line gives class paths.
-        functions = [name for name, value in self.hparams.items() if callable(value)]
-        self.remove_ignored_hparams(functions)
+        # Functions and other objects cannot be read back with `weights_only`; for an optimizer the
+        # command line gives its class path.
+        objects = [k for k, v in self.hparams.items() if not isinstance(v, _PLAIN)]
+        self.remove_ignored_hparams(objects)
         if loss not in ("cross_entropy", "mse"):
             raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
         self.network = network

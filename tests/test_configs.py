@@ -1,0 +1,99 @@
+"""Every config in `configs/` starts, on small files in the real formats."""
+
+import hashlib
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from datamodules import CIFAR10DataModule
+from lightning_app.cli import main
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+N = 1600  # images to train on
+
+# What makes a model small enough to be tested on every change.
+SMALL = {
+    "DagMLPClassifier": {"width": 16},
+    "DagConvClassifier": {"width": 8},
+    "DagSpaceClassifier": {"nodes": 3, "repeats": 1, "width": 8},
+    "PruningSearch": {"repeats": 1, "batch_size": 8},
+}
+
+
+def write_mnist(root: Path, random: np.random.Generator) -> None:
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for part, count in (("train", N), ("t10k", 20)):
+        images = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.tobytes())
+
+
+def write_cifar10(root: Path, random: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = CIFAR10DataModule.release
+    folder = root / release.base_folder
+    folder.mkdir(parents=True)
+    for part in ("train_list", "test_list"):
+        listed = []
+        for name, _ in getattr(release, part):
+            data = random.integers(0, 256, (N // 4, 3072), dtype=np.uint8)
+            batch = {"data": data, "labels": (np.arange(N // 4) % 10).tolist()}
+            content = pickle.dumps(batch, 2)
+            (folder / name).write_bytes(content)
+            listed.append([name, hashlib.md5(content, usedforsecurity=False).hexdigest()])
+        monkeypatch.setattr(release, part, listed)
+
+
+def write_folder(root: Path, random: np.random.Generator) -> None:
+    for part, count in (("train", 300), ("val", 20)):
+        for i in range(count):
+            path = root / part / f"class{i % 4}" / f"{i}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path)
+
+
+@pytest.mark.parametrize("size", ["small", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS))
+)
+def test_config_runs(
+    path: Path, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["lightning"])
+    random = np.random.default_rng(0)
+    config = yaml.safe_load(path.read_text())
+    model, data = (config[part]["class_path"].rpartition(".")[2] for part in ("model", "data"))
+    match data:
+        case "DigitsDataModule":
+            pass
+        case "MNISTDataModule":
+            write_mnist(tmp_path, random)
+        case "CIFAR10DataModule":
+            write_cifar10(tmp_path, random, monkeypatch)
+        case "ImageFolderDataModule":
+            write_folder(tmp_path, random)
+        case _:
+            pytest.fail(f"write small files for {data} here")
+    fast = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
+    small = SMALL[model] if size == "small" else {}
+    changes = [f"--model.init_args.{name}={value}" for name, value in small.items()]
+    main(["fit", "--config", str(path), "--data.init_args.root", str(tmp_path), *fast, *changes])
+
+
+def test_the_paper_s_settings() -> None:
+    for name in ("dag_mlp_mnist", "dag_mlp_cifar10"):
+        config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+        arguments = config["model"]["init_args"]
+        # SGD, learning rate 1e-5, no momentum or decay: the classifier's default
+        assert "optimizer" not in arguments
+        assert arguments["width"] == 1024
+        assert config["data"]["init_args"]["batch_size"] == 128
+        assert "augment" not in config["data"]["init_args"]
