@@ -4,7 +4,7 @@ With N samples, a weight has the gradient Σ_l g_l a_lᵀ per sample: over the L
 output (pixels, tokens), a_l (I) what the layer sees there and g_l (O) the gradient of its output.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -82,18 +82,31 @@ def patches(layer: nn.Module, x: Tensor) -> Tensor:
     """What each position of the output sees: (N, groups, I, L)."""
     if not isinstance(layer, _ConvNd):
         return x.reshape(len(x), 1, -1, x.shape[-1]).mT
-    dims = len(layer.kernel_size)
     margins = layer._reversed_padding_repeated_twice
     if any(margins):
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         x = pad(x, margins, mode=mode)
-    # windows are views: the one copy, at the end, is much faster than nn.functional.unfold
+    return windows(x, layer.kernel_size, layer.stride, layer.dilation, layer.groups)
+
+
+def windows(
+    x: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor:
+    """Every window of x (N, C, …) as a column: (N, groups, I, L).
+
+    Windows are views until the one copy at the end, much faster than nn.functional.unfold.
+    """
+    dims = len(kernel_size)
     for d in range(dims):
-        span = layer.dilation[d] * (layer.kernel_size[d] - 1) + 1
-        x = x.unfold(2 + d, span, layer.stride[d])[..., :: layer.dilation[d]]
+        span = dilation[d] * (kernel_size[d] - 1) + 1
+        x = x.unfold(2 + d, span, stride[d])[..., :: dilation[d]]
     positions, window = range(2, 2 + dims), range(2 + dims, 2 + 2 * dims)
     L = x.shape[2 : 2 + dims].numel()
-    return x.permute(0, 1, *window, *positions).reshape(len(x), layer.groups, -1, L)
+    return x.permute(0, 1, *window, *positions).reshape(len(x), groups, -1, L)
 
 
 def _by_position(layer: nn.Module, g: Tensor) -> Tensor:

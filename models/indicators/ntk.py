@@ -73,7 +73,8 @@ def empirical_ntk(
     ):
         gram = Gram(len(inputs), inputs.device)
         add_gradients = _add_coupled if coupled else _add_independent
-        add_gradients(gram, network, inputs.detach().clone(), theta, output, chunk_size)
+        chunk = chunk_size or (1 if inputs.device.type == "cpu" else 32)
+        add_gradients(gram, network, inputs.detach().clone(), theta, output, chunk)
         kernel = gram.kernel()
     check_finite(kernel)
     return kernel
@@ -105,9 +106,9 @@ def _add_coupled(
     inputs: Tensor,
     theta: Sequence[Tensor],
     output: Output,
-    chunk_size: int | None,
+    chunk_size: int,
 ) -> None:
-    with fast_layers(network, inputs.device):
+    with fast_layers(network, inputs.device, batched=chunk_size > 1):
         outputs = _forward(network, inputs)
         with torch.no_grad():
             check_repeats(network, inputs, outputs)
@@ -120,11 +121,11 @@ def _add_independent(
     inputs: Tensor,
     theta: Sequence[Tensor],
     output: Output,
-    chunk_size: int | None,
+    chunk_size: int,
 ) -> None:
     layers = plain_layers(network)
     frozen = FrozenBatchNorm(network)
-    with frozen.installed(), fast_layers(network, inputs.device):
+    with frozen.installed(), fast_layers(network, inputs.device, batched=chunk_size > 1):
         with recorded_calls(layers) as calls:
             outputs = _forward(network, inputs)
         calls = independent_calls(network, inputs, outputs, calls, layers, frozen)

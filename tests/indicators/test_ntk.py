@@ -258,6 +258,20 @@ def test_chunks_do_not_matter(chunk_size: int) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["branches", "tied"])
+def test_threads_do_not_matter(name: str) -> None:
+    network, x = build(name)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        expected = empirical_ntk(network, x)
+        torch.set_num_threads(3)
+        torch.testing.assert_close(empirical_ntk(network, x), expected)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_small_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {name: empirical_ntk(*build(name), "frozen") for name in ("convolutions", "small maps")}
     torch.manual_seed(0)
