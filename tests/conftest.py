@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ def shared_data() -> Path:
 def _one_seed() -> None:
     """Every test starts from the same random state, so that it passes alone as it does in a run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working folder, and none of pytest's own arguments."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["lightning"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +58,7 @@ def write_folder(root: Path, random: np.random.Generator) -> None:
             Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path)
 
 
+@pytest.mark.usefixtures("command_line")
 @pytest.mark.parametrize("size", ["small", pytest.param("full", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS))
@@ -66,8 +66,6 @@ def write_folder(root: Path, random: np.random.Generator) -> None:
 def test_config_runs(
     path: Path, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["lightning"])
     random = np.random.default_rng(0)
     config = yaml.safe_load(path.read_text())
     model, data = (config[part]["class_path"].rpartition(".")[2] for part in ("model", "data"))
