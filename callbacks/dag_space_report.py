@@ -54,7 +54,8 @@ class DagSpaceReport(pl.Callback):
 
     * `members.csv`: per member its DAG, d̄, m̄, the paper's bound, λ_min and κ of the exact NNGP
       kernel, λ_min, λ_max and κ of its empirical NTK at initialisation (sum of logits, all
-      parameters), epochs to reach the target, and accuracy and loss of every epoch;
+      parameters), its numbers of paths and operations, epochs to reach the target, and accuracy
+      and loss of every epoch;
     * `rank_correlations.csv`: Spearman's ρ and Kendall's τ of each of these with convergence;
     * `accuracy_over_depth_width.png`, `training_curves.png` (of the paper's three DAGs, where the
       space has them), `convergence.png`.

@@ -29,6 +29,7 @@ PREDICTORS = {
     "ntk_lambda_min": "λ_min(NTK) at initialisation",
     "ntk_condition_number": "κ(NTK) at initialisation",
     "ntk_lambda_max": "λ_max(NTK) at initialisation",
+    "paths": "number of paths",
     "operations": "number of operations",
 }
 """What may predict convergence, by its column."""
@@ -126,8 +127,16 @@ def _of_wiring(dag: Dag, images: Tensor) -> dict[str, float]:
         "paper_bound": paper_bound(dag, images),
         "nngp_lambda_min": nngp.lambda_min,
         "nngp_condition_number": nngp.condition_number,
+        "paths": float(_number_of_paths(dag)),
         "operations": float(sum(value == 2 for _, _, value in dag.active_edges())),
     }
+
+
+def _number_of_paths(dag: Dag) -> int:
+    paths = {0: 1}
+    for source, target, _ in dag.active_edges():
+        paths[target] = paths.get(target, 0) + paths[source]
+    return paths[dag.output]
 
 
 def centre_and_radii(depth: Array, width: Array) -> tuple[Array, Array]:

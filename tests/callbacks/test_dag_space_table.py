@@ -53,6 +53,7 @@ def test_predictors_are_those_of_each_member() -> None:
     np.testing.assert_allclose(columns["effective_depth"], [3, 1, 1.25, 0])
     np.testing.assert_allclose(columns["effective_width"], [1 / 3, 3, 2.4, 0])
     assert columns["operations"].tolist() == [3, 3, 3, 0]
+    assert columns["paths"].tolist() == [1, 3, 4, 1]
     for row, (member, network) in enumerate(zip(members, networks, strict=True)):
         nngp = torch.linalg.eigvalsh(nngp_kernel(member.dag, images))
         ntk = torch.linalg.eigvalsh(empirical_ntk(network, images))
