@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 
-from models.classifier import Batch, Loss
+from models.classifier import _PLAIN, Batch, Loss
 from models.networks.dag_population import DagPopulation, Member
 from models.population_metrics import PopulationMetrics
 from models.topology.dag_space import enumerate_dags
@@ -65,6 +65,9 @@ class DagSpaceClassifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
+        # As in `ImageClassifier`: checkpoints are read with `weights_only`.
+        objects = [k for k, v in self.hparams.items() if not isinstance(v, _PLAIN)]
+        self.remove_ignored_hparams(objects)
         if loss not in ("cross_entropy", "mse"):
             raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
         if repeats < 1:
@@ -198,13 +201,8 @@ class DagSpaceClassifier(pl.LightningModule):
         self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the history; of the arguments, keep what `ImageClassifier` keeps."""
+        """Keep the history."""
         checkpoint["history"] = self._history
-        arguments = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
-        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {
-            "_class_path": f"{type(self).__module__}.{type(self).__qualname__}",
-            **{name: value for name, value in arguments.items() if not callable(value)},
-        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the history."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam
 
 from datamodules import DigitsDataModule
+from lightning_app.cli import main
 from models.dag_classifier import DagMLPClassifier
 from models.dag_space_classifier import DagSpaceClassifier
 
@@ -156,6 +157,17 @@ def test_a_resumed_fit_goes_on_with_weights_and_history(tmp_path: Path) -> None:
         torch.testing.assert_close(resumed.history[name], values, rtol=0, atol=0)
     loaded = DagSpaceClassifier.load_from_checkpoint(path, weights_only=True)
     assert [str(member.dag) for member in loaded.members] == DAGS
+
+
+@pytest.mark.usefixtures("command_line")
+def test_command_line_resumes_and_tests_from_a_checkpoint(tmp_path: Path) -> None:
+    config = str(Path(__file__).parents[1] / "configs" / "dag_space_digits.yaml")
+    run = [f"--config={config}", "--trainer.logger=false", "--trainer.callbacks=null"]
+    few = ['--model.dags=["2_02_002", "1_01_222"]', f"--trainer.default_root_dir={tmp_path}"]
+    main(["fit", *run, *few, "--trainer.max_epochs=1", "--test_after_fit=false"])
+    (path,) = (tmp_path / "checkpoints").iterdir()
+    main(["fit", *run, *few, "--trainer.max_epochs=2", f"--ckpt_path={path}"])
+    main(["test", *run, f"--ckpt_path={path}"])
 
 
 def test_members_of_a_whole_space() -> None:
