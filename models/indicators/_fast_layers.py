@@ -19,6 +19,7 @@ from models.indicators._layer_gradients import patches, windows
 
 _WIDEST = 64  # pixels: a product with a dense matrix costs in proportion
 _CHANNELS = 2  # with more, torch's convolutions of several pixels are as fast
+_PIXELS = 2**16  # of a batch: below, torch's 1×1 convolution takes no time to speak of
 _ENTRIES = 2**22  # of the windows that a convolution keeps for its backward pass
 
 
@@ -80,7 +81,8 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 def _convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
     window = math.prod(layer.kernel_size)
-    if x.ndim != 4 or (window > 1 and x.numel() * window > _ENTRIES):
+    small = x.numel() * window <= _ENTRIES if window > 1 else x.numel() >= _PIXELS
+    if x.ndim != 4 or not small:
         return nn.Conv2d.forward(layer, x)
     y: Tensor = _Convolution.apply(x, layer.weight, layer)
     return y if layer.bias is None else y + layer.bias[:, None, None]

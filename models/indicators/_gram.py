@@ -14,11 +14,13 @@ class Gram:
         self._device = torch.device("cpu") if device.type == "mps" else device
         self._kernel = torch.zeros(samples, samples, dtype=torch.float64, device=self._device)
         self._pending: list[Tensor] = []
+        self._waiting = 0
 
     def add_columns(self, J: Tensor) -> None:
         """Add J Jᵀ; narrow blocks wait for each other."""
         self._pending.append(J.detach())
-        if sum(block.numel() for block in self._pending) > _ENTRIES:
+        self._waiting += J.numel()
+        if self._waiting > _ENTRIES:
             self._flush()
 
     def add_kernel(self, K: Tensor) -> None:
@@ -37,3 +39,4 @@ class Gram:
                 J64 = block.to(self._device, torch.float64)
                 self._kernel.addmm_(J64, J64.T)
         self._pending.clear()
+        self._waiting = 0

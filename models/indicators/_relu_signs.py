@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from models.indicators._checks import check_inputs
-from models.indicators._fast_layers import fast_layers
 from models.indicators._untouched import exact_arithmetic, untouched
 
 
@@ -39,7 +38,6 @@ def pass_relu_signs(network: nn.Module, inputs: Tensor, use: Callable[[Tensor], 
     with (
         untouched(network, inputs.device),
         exact_arithmetic(inputs.device),
-        fast_layers(network, inputs.device),
         torch.no_grad(),
         ExitStack() as hooks,
     ):

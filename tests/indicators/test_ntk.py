@@ -191,6 +191,11 @@ def other_dimensions() -> nn.Module:
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def fast_layers_on_small_batches_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.indicators._fast_layers._PIXELS", 0)
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
     # builder, shape of the inputs, whether one backward pass is enough
     "convolutions": (convolutions, IMAGES, True),

@@ -9,6 +9,11 @@ from models.indicators._fast_layers import fast_layers
 CPU = torch.device("cpu")
 
 
+@pytest.fixture
+def small_batches_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.indicators._fast_layers._PIXELS", 0)
+
+
 @pytest.mark.parametrize(
     ("layer", "replaced"),
     [
@@ -28,6 +33,7 @@ CPU = torch.device("cpu")
     ],
 )
 @pytest.mark.parametrize("size", [(7, 10), (7, 80)])
+@pytest.mark.usefixtures("small_batches_too")
 def test_same_values_and_gradients(layer: nn.Module, replaced: bool, size: tuple[int, int]) -> None:
     layer = layer.double()
     channels = getattr(layer, "in_channels", 4)
@@ -70,6 +76,7 @@ def test_many_windows_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None
     assert type(y.grad_fn).__name__ == "ConvolutionBackward0"
 
 
+@pytest.mark.usefixtures("small_batches_too")
 def test_single_image() -> None:
     layers = nn.Sequential(nn.Conv2d(2, 3, 1), nn.AvgPool2d(2))
     x = torch.randn(2, 6, 6)
