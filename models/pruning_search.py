@@ -145,7 +145,7 @@ class PruningSearch(Search):
             "scores": [describe(score) for score in self.scores],
             "batch_size": self.batch_size,
             "supernet": self.sizes,
-            "images": describe(self.images),
+            "images": describe(self.images, leave_out=("root", "num_workers")),
             "seed": self.seed,
         }
 
@@ -245,7 +245,7 @@ class PruningSearch(Search):
         """
         mask = self.mask
         groups = groups_of(self.space, mask, self.prune_number)
-        candidates = self.candidates()
+        candidates = self.plan()
         spared = self._reserved()
         gains: dict[Candidate, list[float]] = {}
         entries = []
@@ -256,9 +256,7 @@ class PruningSearch(Search):
                 entry["gains"] = dict(zip(evaluation["scores"], gains[candidate], strict=True))
             entries.append(entry)
         if not gains:
-            raise RuntimeError(
-                f"round {self.round}: no evaluation succeeded: {entries[0]['error']}"
-            )
+            raise ValueError(f"round {self.round}: no evaluation succeeded: {entries[0]['error']}")
         pruned = choose(groups, gains, self.precision)
         self.supernet.mask = prune(mask, pruned)
         self.history.append(

@@ -62,6 +62,7 @@ class Search(pl.LightningModule):
         self.was_finished = False
         """Whether the checkpoint it was loaded from had nothing left to do."""
         self._evaluations: dict[int, Evaluation] = {}
+        self._planned: tuple[int, Sequence[Any]] | None = None
         self._round_start = 0.0
 
     # What a subclass says ---------------------------------------------------------------------
@@ -110,6 +111,12 @@ class Search(pl.LightningModule):
         """Number of finished rounds. (`current_epoch` is stale while a checkpoint is loaded.)"""
         return len(self.history)
 
+    def plan(self) -> Sequence[Any]:
+        """The candidates of the round, worked out once."""
+        if self._planned is None or self._planned[0] != self.round:
+            self._planned = (self.round, self.candidates())
+        return self._planned[1]
+
     @property
     def evaluation_count(self) -> int:
         """Evaluations in all finished rounds."""
@@ -138,7 +145,7 @@ class Search(pl.LightningModule):
     def train_dataloader(self) -> DataLoader[int]:
         """Indices of this rank's candidates, every rank the same number."""
         world, rank = self.trainer.world_size, self.trainer.global_rank
-        count = len(self.candidates())
+        count = len(self.plan())
         own = list(range(rank, count, world))
         own += [PADDING] * (-(-count // world) - len(own))
         return DataLoader(own, batch_size=None)  # type: ignore[arg-type]
@@ -152,7 +159,7 @@ class Search(pl.LightningModule):
         """Evaluate one candidate; a failure is recorded with its reason."""
         index = int(batch)
         if index != PADDING:
-            self._evaluations[index] = self._evaluate(self.candidates()[index])
+            self._evaluations[index] = self._evaluate(self.plan()[index])
         self.optimizers().step()  # type: ignore[union-attr]
 
     def _evaluate(self, candidate: Any) -> Evaluation:
@@ -170,7 +177,7 @@ class Search(pl.LightningModule):
         if not self.trainer.is_last_batch:
             return
         evaluations = self._gather()
-        missing = [i for i in range(len(self.candidates())) if i not in evaluations]
+        missing = [i for i in range(len(self.plan())) if i not in evaluations]
         if missing:  # a limit on batches: fast_dev_run, limit_train_batches
             for index in missing:
                 evaluations[index] = {"error": "not evaluated: the trainer limits batches"}

@@ -1,14 +1,18 @@
 """Objects as builtins, for checkpoints and files."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
-def describe(thing: Any) -> Any:
+def describe(thing: Any, leave_out: Collection[str] = ()) -> Any:
     """A thing's class and plain attributes, or its hyper-parameters where it has some.
 
     Two things that are described alike behave alike; what is not a number, text or a collection of
     them is described in turn.
+
+    Args:
+        thing: an indicator, a DataModule, a collection.
+        leave_out: attributes that may differ, such as the folder where data lie.
     """
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
@@ -17,5 +21,9 @@ def describe(thing: Any) -> Any:
     attributes = getattr(thing, "hparams", None)
     if attributes is None:
         attributes = thing if isinstance(thing, Mapping) else vars(thing)
-    described = {str(k): describe(v) for k, v in attributes.items() if not str(k).startswith("_")}
+    described = {
+        str(k): describe(v)
+        for k, v in attributes.items()
+        if not str(k).startswith("_") and k not in leave_out
+    }
     return described if isinstance(thing, Mapping) else {"class": type(thing).__name__, **described}
