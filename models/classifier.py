@@ -83,7 +83,11 @@ class ImageClassifier(pl.LightningModule):
     def _log_epoch(self, stage: str, metrics: ClassificationMetrics) -> None:
         values = {f"{stage}/{name}": value for name, value in metrics.compute().items()}
         self.log_dict(values, prog_bar=True)
-        metrics.reset()
+
+    def setup(self, stage: str) -> None:
+        """Start the figures anew: an interrupted run leaves half an epoch behind."""
+        for metrics in (self.train_metrics, self.val_metrics, self.test_metrics):
+            metrics.reset()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch of images (N, C, H, W) and labels (N,)."""

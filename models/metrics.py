@@ -1,48 +1,56 @@
-"""Loss and accuracy of one stage of training, in one metric."""
+"""Loss and accuracy of one stage of training."""
 
 import torch
-from torch import Tensor
-from torchmetrics import Metric
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassAccuracy
 
 
-class ClassificationMetrics(Metric):
+class ClassificationMetrics(nn.Module):
     """Mean loss, accuracy over samples, and mean over classes of each class's accuracy.
 
-    One state for the three figures, since a small network's step takes a millisecond or two and
-    each library metric's update a tenth of that.
+    A step only leaves its loss, predictions and labels behind; the metrics see them at the end of
+    the epoch, all at once, and gather them over ranks. A small network's step takes a millisecond
+    or two, and the updates of three metrics would add a third of one.
 
     Args:
         num_classes: labels are below it.
     """
 
-    higher_is_better = None
-    full_state_update = False
-    loss: Tensor
-    correct: Tensor
-    count: Tensor
-
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.add_state("loss", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("correct", torch.zeros(num_classes, dtype=torch.long), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(num_classes, dtype=torch.long), dist_reduce_fx="sum")
+        self.loss = MeanMetric()
+        self.accuracies = nn.ModuleDict(
+            {
+                "accuracy": MulticlassAccuracy(num_classes, average="micro"),
+                "class_accuracy": MulticlassAccuracy(num_classes, average="macro"),
+            }
+        )
+        self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch: its mean loss, logits (N, C), and labels (N,)."""
-        self.loss += loss.detach() * len(labels)
-        hits = logits.detach().argmax(1) == labels
-        self.correct.index_add_(0, labels, hits.long())
-        self.count.index_add_(0, labels, torch.ones_like(labels))
+        """Keep what a batch shows: its mean loss, logits (N, C), and labels (N,)."""
+        self._seen.append((loss.detach(), logits.detach().argmax(1), labels))
 
     def compute(self) -> dict[str, Tensor]:
         """`loss` (lower is better), `accuracy` and `class_accuracy` (in [0, 1], higher is better).
 
-        Classes without a sample do not enter `class_accuracy`.
+        Starts anew: what was kept is dropped.
         """
-        seen = self.count > 0
-        total = self.count.sum()
-        return {
-            "loss": (self.loss / total).float(),
-            "accuracy": self.correct.sum() / total,
-            "class_accuracy": (self.correct[seen] / self.count[seen]).mean(),
-        }
+        losses, predictions, labels = zip(*self._seen, strict=True)
+        self._seen.clear()
+        sizes = torch.tensor([len(batch) for batch in labels], device=losses[0].device)
+        self.loss.update(torch.stack(losses), sizes)
+        metrics: dict[str, Metric] = {"loss": self.loss}
+        for name, metric in self.accuracies.items():
+            assert isinstance(metric, Metric)
+            metric.update(torch.cat(predictions), torch.cat(labels))
+            metrics[name] = metric
+        values: dict[str, Tensor] = {name: metric.compute() for name, metric in metrics.items()}
+        for metric in metrics.values():
+            metric.reset()
+        return values
+
+    def reset(self) -> None:
+        """Drop what an interrupted epoch left."""
+        self._seen.clear()

@@ -116,13 +116,28 @@ def test_training_figures_are_of_the_weights_during_the_epoch() -> None:
 
 def test_class_accuracy_is_over_the_classes_that_occur() -> None:
     metrics = ClassificationMetrics(4)
-    logits = torch.eye(4)[[0, 0, 1, 3]]
-    metrics.update(torch.tensor(1.0), logits, torch.tensor([0, 0, 1, 1]))
-    values = metrics.compute()
-    assert values["accuracy"].item() == 0.75
-    assert values["class_accuracy"].item() == 0.75  # (2/2 + 1/2) / 2
-    metrics.reset()
-    assert not metrics.count.any()
+    for _ in range(2):  # nothing is left of the first time
+        metrics.update(torch.tensor(1.0), torch.eye(4)[[0, 0, 1]], torch.tensor([0, 0, 1]))
+        metrics.update(torch.tensor(3.0), torch.eye(4)[[0]], torch.tensor([1]))
+        values = metrics.compute()
+        assert values["loss"].item() == 1.5  # by samples, not batches
+        assert values["accuracy"].item() == 0.75
+        assert values["class_accuracy"].item() == 0.75  # (2/2 + 1/2) / 2
+
+
+def test_an_interrupted_epoch_is_forgotten() -> None:
+    class Interrupted(DagMLPClassifier):
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            if self.global_step == 1:
+                raise RuntimeError("once")
+            return super().training_step(batch, batch_idx)
+
+    model = Interrupted("2", SHAPE, CLASSES, width=4)
+    with pytest.raises(RuntimeError, match="once"):
+        trainer().fit(model, loader())
+    run = trainer(max_steps=1)
+    run.fit(model, DataLoader(TensorDataset(batch()[0], torch.zeros(20).long()), 20))
+    assert run.callback_metrics["train/class_accuracy"] == run.callback_metrics["train/accuracy"]
 
 
 def test_predictions_are_probabilities() -> None:
