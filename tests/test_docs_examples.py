@@ -4,11 +4,14 @@ import math
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from callbacks.dag_space_figures import PAPER_DAGS
+from callbacks.dag_space_table import PREDICTORS, DagSpaceTable, member_rows, write_csv
 from models.topology import effective_depth_width, trace
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
@@ -43,3 +46,31 @@ def test_the_one_liner_of_the_page_says_what_it_prints() -> None:
     page = (EXAMPLES.parent / "foreign_modules.md").read_text()
     network = torchvision.models.resnet18()
     assert f"{effective_depth_width(trace(network, torch.zeros(2, 3, 224, 224)))}\n" in page
+
+
+def test_tables_of_the_results_are_made_from_reports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    dags = [dag for dag in (*PAPER_DAGS, "2", "1") for _ in range(2)]
+    for name in ("slow", "fast"):
+        table = DagSpaceTable(
+            dags,
+            [0, 1] * 5,
+            {predictor: random.random(10) for predictor in PREDICTORS}
+            | {"paths": np.repeat([1.0, 1, 1, 2, 2], 2)},
+            random.integers(1, 4, 10).astype(float),
+            {"train_accuracy": {epoch: random.random(10) for epoch in range(1, 5)}},
+        )
+        path = tmp_path / name / "version_0" / "dag_space" / "members.csv"
+        write_csv(path, member_rows(table))
+    script = runpy.run_path(str(EXAMPLES.parent / "results" / "dag_space.py"))
+    script["main"]([str(tmp_path / name / "version_0") for name in ("slow", "fast")])
+    printed = capsys.readouterr().out
+    assert "| predictor | epochs to target | accuracy, epoch 1 |" in printed
+    assert "| predictor | 1 path(s), 3 DAGs |" in printed
+    assert "| predictor | slow | fast | best of all |" in printed
+    assert printed.count("\n| effective depth |") == 3
+    (medians,) = (line for line in printed.splitlines() if line.startswith("| *median"))
+    slow, fast, best = (float(cell) for cell in medians.strip(" |").split(" | ")[1:])
+    assert best >= max(slow, fast)
