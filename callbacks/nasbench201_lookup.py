@@ -69,7 +69,7 @@ class NasBench201Lookup(pl.Callback):
                 f"NasBench201Lookup: {type(pl_module).__name__} is no search; it needs "
                 "`finished` and `architecture`"
             )
-        self._table = _read_nats(self.path) if self.path.is_dir() else _read_csv(self.path)
+        self._table = read_table(self.path)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look the cell up."""
@@ -103,6 +103,15 @@ def look_up(table: Table, architecture: str, source: str = "table") -> dict[str,
         figures[f"lookup/{name}_accuracy"] = own[name]
         figures[f"lookup/{name}_rank"] = float(better + 1)
     return figures
+
+
+def read_table(path: Path) -> Table:
+    """Accuracies of every cell, per cent, from a CSV or a NATS-Bench folder.
+
+    Raises:
+        ValueError: a column or a number is missing, or `nats_bench` is.
+    """
+    return _read_nats(path) if path.is_dir() else _read_csv(path)
 
 
 def _read_csv(path: Path) -> Table:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from callbacks.nasbench201_lookup import _read_csv, look_up
+from callbacks.nasbench201_lookup import look_up, read_table
 from datamodules import ImageFolderDataModule
 from models import PruningSearch
 from models.indicators.condition_number import NTKConditionNumber
@@ -58,7 +58,7 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(1)
 
-    table = _read_csv(given.data / "nasbench201_test_accuracy.csv")
+    table = read_table(given.data / "nasbench201_test_accuracy.csv")
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(given.data / "cifar10-jpeg-12k.tar") as tar:
             tar.extractall(folder, filter="data")

@@ -136,7 +136,7 @@ def test_bad_masks() -> None:
         network.mask = "all"
     bad = good.clone()
     bad[1, 3, 0] = True
-    with pytest.raises(ValueError, match=r"mask: keeps 'none', which is no operation, in row \[1, 3\]"):
+    with pytest.raises(ValueError, match=r"keeps 'none', which is no operation, in row \[1, 3\]"):
         network.mask = bad
     bad = good.clone()
     bad[0, 2:5] = False
