@@ -1,31 +1,17 @@
 """The spectrum of the empirical neural tangent kernel before and during training."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import pytorch_lightning as pl
-import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_warn
-from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch import Tensor
 
+from callbacks.probe import dropout_off, probe
 from models.indicators import empirical_ntk, ntk_spectrum
 
 TAGS = ("ntk/log10_condition_number", "ntk/lambda_max", "ntk/lambda_min", "ntk/rank")
-
-
-@runtime_checkable
-class ProbeSource(Protocol):
-    """A DataModule, or a search, that hands out fixed, unaugmented training images."""
-
-    def probe(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """`count` images (count, C, H, W), normalised, and their labels."""
-        ...
 
 
 class NTKMonitor(pl.Callback):
@@ -84,9 +70,7 @@ class NTKMonitor(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Choose the probes and measure, unless a checkpoint continues a run."""
-        with isolate_rng():
-            images = _probe(trainer, pl_module, self.probe_size, self.seed)
-        self._images = images.to(pl_module.device)
+        self._images = probe(self, trainer, pl_module, self.probe_size, self.seed)
         if trainer.global_step == 0:
             values = self._measure(trainer, pl_module, epoch=0)
             for logger in trainer.loggers:
@@ -104,7 +88,7 @@ class NTKMonitor(pl.Callback):
         """The figures to log; every rank computes the same."""
         assert self._images is not None
         try:
-            with isolate_rng(), _dropout_off(pl_module):
+            with dropout_off(pl_module):
                 kernel = empirical_ntk(
                     pl_module,
                     self._images,
@@ -128,46 +112,3 @@ class NTKMonitor(pl.Callback):
             float(spectrum.rank),
         )
         return dict(zip(TAGS, values, strict=True))
-
-
-def _probe(trainer: pl.Trainer, pl_module: pl.LightningModule, count: int, seed: int) -> Tensor:
-    """Images from the DataModule's probe set, or else drawn from the training set."""
-    for source in (getattr(trainer, "datamodule", None), pl_module):
-        if isinstance(source, ProbeSource):
-            try:
-                return source.probe(count, seed)[0]
-            except ValueError as error:
-                reason = str(error).removeprefix("count: ")
-                raise ValueError(f"NTKMonitor: probe_size: {reason}") from None
-    loader = trainer.train_dataloader
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        raise MisconfigurationException(
-            "NTKMonitor: no probe images; give the DataModule a method probe(count, seed), or "
-            "train from one DataLoader over an indexable dataset"
-        )
-    dataset: Any = loader.dataset
-    if count > len(dataset):
-        raise MisconfigurationException(
-            f"NTKMonitor: probe_size is {count}, the training set has {len(dataset)} items"
-        )
-    torch.manual_seed(seed)  # of the choice, and of what may augment the items
-    chosen = torch.randperm(len(dataset))[:count].tolist()
-    batch = loader.collate_fn([dataset[i] for i in chosen])
-    batch = trainer.strategy.batch_to_device(batch, pl_module.device)
-    images: Tensor = batch if isinstance(batch, Tensor) else batch[0]
-    return images
-
-
-@contextmanager
-def _dropout_off(module: nn.Module) -> Iterator[None]:
-    """Dropout layers in evaluation mode within the block."""
-    dropouts = [
-        m for m in module.modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.training
-    ]
-    for dropout in dropouts:
-        dropout.eval()
-    try:
-        yield
-    finally:
-        for dropout in dropouts:
-            dropout.train()

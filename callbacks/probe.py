@@ -61,7 +61,7 @@ def probe(
         torch.manual_seed(seed)  # of the choice, and of what may augment the items
         chosen = torch.randperm(len(dataset))[:count].tolist()
         batch = loader.collate_fn([dataset[i] for i in chosen])
-    batch = trainer.strategy.batch_to_device(batch, pl_module.device)
+        batch = trainer.strategy.batch_to_device(batch, pl_module.device)
     images: Tensor = batch if isinstance(batch, Tensor) else batch[0]
     return images
 

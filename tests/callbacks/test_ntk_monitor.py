@@ -46,6 +46,13 @@ class Foreign(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), self.lr, momentum=0.9)
 
 
+class Augmenting(Foreign):
+    """Foreign, with images augmented on the device by the global random state."""
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch[0] + 0.1 * torch.randn_like(batch[0]), batch[1]
+
+
 class Noisy(TensorDataset):
     """A data set that augments by the global random state."""
 
@@ -140,11 +147,14 @@ def test_values_are_those_of_the_kernel(
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "coupled"])
 @pytest.mark.parametrize("kind", [TensorDataset, Noisy])
-def test_weights_are_bit_identical_with_and_without(batch_norm: Any, kind: type) -> None:
+@pytest.mark.parametrize("foreign", [Foreign, Augmenting])
+def test_weights_are_bit_identical_with_and_without(
+    batch_norm: Any, kind: type, foreign: type[Foreign]
+) -> None:
     states = []
     for monitors in ([], [NTKMonitor(8, batch_norm=batch_norm)]):
         pl.seed_everything(7)
-        module = Foreign()
+        module = foreign()
         fit(module, loader(kind), *monitors, max_epochs=3)
         states.append((module.state_dict(), torch.get_rng_state()))
     (without, state), (with_it, other) = states
