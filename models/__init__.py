@@ -4,11 +4,15 @@ from models.classifier import ImageClassifier
 from models.dag_classifier import DagConvClassifier, DagMLPClassifier
 from models.dag_space_classifier import DagSpaceClassifier
 from models.pruning_search import PruningSearch
+from models.sampling_search import SamplingSearch
+from models.search import DepthWidthFilter
 
 __all__ = [
     "DagConvClassifier",
     "DagMLPClassifier",
     "DagSpaceClassifier",
+    "DepthWidthFilter",
     "ImageClassifier",
     "PruningSearch",
+    "SamplingSearch",
 ]

@@ -13,14 +13,11 @@ from models.indicators.base import Indicator, Proxy
 from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
 from models.networks import Supernet, initialise_
-from models.search import Evaluation, ProxyBatch, Search, describe, draw_batch, random_crops
+from models.search import Evaluation, ProxyBatch, Search, describe, draw_batch, draw_crops
 from models.search.proxies import derive_seed, generator
 from models.search.pruning import Candidate, choose, gain, groups_of, label, prune, reserved
 from models.spaces import SearchSpace
 from models.topology import effective_depth_width
-
-CROPS, CROP_SIZE, CROPPED_IMAGES = 3000, 3, 250
-"""Linear regions are counted over 3,000 random crops of 3×3 (TE-NAS)."""
 
 
 class _Repeat(NamedTuple):
@@ -202,9 +199,7 @@ class PruningSearch(Search):
                 batch = draw_batch(self.images, self.batch_size, self.seed, *key)
             else:
                 initialise_(network, "fan_in", generator(self.seed, "regions", *key))
-                source = draw_batch(self.images, CROPPED_IMAGES, self.seed, *key)
-                crops = generator(self.seed, "crops", *key)
-                batch = random_crops(source, CROPS, CROP_SIZE, crops)
+                batch = draw_crops(self.images, self.seed, *key)
             networks[proxy] = network.train().to(self.device)
             batches[proxy] = ProxyBatch(*(tensor.to(self.device) for tensor in batch))
         fresh = _Repeat(networks, batches, {})

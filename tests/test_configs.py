@@ -21,6 +21,7 @@ SMALL = {
     "DagConvClassifier": {"width": 8},
     "DagSpaceClassifier": {"nodes": 3, "repeats": 1, "width": 8},
     "PruningSearch": {"repeats": 1, "batch_size": 8},
+    "SamplingSearch": {"samples": 8, "batch_size": 8},
 }
 
 

@@ -1,12 +1,44 @@
-"""Training-free indicators: pure functions of a network and a batch."""
+"""Training-free indicators: pure functions of a network and a batch, and classes for searches."""
 
 from models.indicators._spectrum import KernelSpectrum
 from models.indicators.activation_overlap import activation_overlap
+from models.indicators.az_nas import Expressivity, Progressivity, Trainability
+from models.indicators.base import Indicator
+from models.indicators.condition_number import NTKConditionNumber
+from models.indicators.gradient_flow import GradientFlow
+from models.indicators.grasp import Grasp
+from models.indicators.jacobian_covariance import JacobianCovariance
 from models.indicators.linear_regions import linear_regions
+from models.indicators.naswot import ActivationOverlap
 from models.indicators.ntk import empirical_ntk, ntk_spectrum
+from models.indicators.rank_aggregate import RankAggregate
+from models.indicators.regions import LinearRegions
+from models.indicators.size import Flops, Layers, Parameters
+from models.indicators.snip import Snip
+from models.indicators.synflow import SynFlow
+from models.indicators.vkdnw import VKDNW
+from models.indicators.zico import ZiCo
 
 __all__ = [
+    "VKDNW",
+    "ActivationOverlap",
+    "Expressivity",
+    "Flops",
+    "GradientFlow",
+    "Grasp",
+    "Indicator",
+    "JacobianCovariance",
     "KernelSpectrum",
+    "Layers",
+    "LinearRegions",
+    "NTKConditionNumber",
+    "Parameters",
+    "Progressivity",
+    "RankAggregate",
+    "Snip",
+    "SynFlow",
+    "Trainability",
+    "ZiCo",
     "activation_overlap",
     "empirical_ntk",
     "linear_regions",

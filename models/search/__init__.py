@@ -1,15 +1,20 @@
 """What every search shares: a fit of evaluations, its proxies and its random streams."""
 
 from models.search.base import Evaluation, Search
+from models.search.depth_width_filter import DepthWidthFilter
 from models.search.describe import describe
-from models.search.proxies import ImageSource, ProxyBatch, draw_batch, random_crops
+from models.search.proxies import ImageSource, ProxyBatch, draw_batch, draw_crops, random_crops
+from models.search.score_cache import ScoreCache
 
 __all__ = [
+    "DepthWidthFilter",
     "Evaluation",
     "ImageSource",
     "ProxyBatch",
+    "ScoreCache",
     "Search",
     "describe",
     "draw_batch",
+    "draw_crops",
     "random_crops",
 ]

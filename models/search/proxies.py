@@ -6,6 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+CROPS, CROP_SIZE, CROPPED_IMAGES = 3000, 3, 250
+"""Linear regions are counted over 3,000 random crops of 3×3 (TE-NAS)."""
+
 
 @runtime_checkable
 class ImageSource(Protocol):
@@ -57,6 +60,16 @@ def draw_batch(source: ImageSource, count: int, seed: int, *key: int) -> ProxyBa
     """
     # Data modules take seeds of 32 bits and more; 2^31 keeps to what all take.
     return ProxyBatch(*source.probe(count, derive_seed(seed, "images", *key) % 2**31))
+
+
+def draw_crops(source: ImageSource, seed: int, *key: int) -> ProxyBatch:
+    """The crops (3000, 1, 3, 3) that linear regions are counted over, for one unit of work.
+
+    Raises:
+        ValueError: the source has fewer images than they are cut from, or smaller ones.
+    """
+    images = draw_batch(source, CROPPED_IMAGES, seed, *key)
+    return random_crops(images, CROPS, CROP_SIZE, generator(seed, "crops", *key))
 
 
 def random_crops(

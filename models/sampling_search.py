@@ -1,0 +1,282 @@
+"""Search by sampling: NASWOT, and its filter by depth and width."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from models.indicators.base import Indicator, Proxy
+from models.indicators.naswot import ActivationOverlap
+from models.indicators.rank_aggregate import RankAggregate
+from models.networks import initialise_
+from models.search import (
+    DepthWidthFilter,
+    Evaluation,
+    ProxyBatch,
+    ScoreCache,
+    Search,
+    describe,
+    draw_batch,
+    draw_crops,
+)
+from models.search.proxies import derive_seed, generator
+from models.search.sampling import best, draw_distinct, indicators_of
+from models.spaces import SearchSpace
+from models.topology import effective_depth_width
+
+SIZES: dict[str, dict[str, dict[str, int]]] = {
+    "small": {
+        "nasbench201": {"channels": 4, "cells_per_stage": 1},
+        "darts": {"channels": 4, "cells": 3},
+    },
+    "paper": {
+        "nasbench201": {"channels": 16, "cells_per_stage": 5},
+        "darts": {"channels": 16, "cells": 20},
+    },
+}
+"""Sizes of the scored networks by proxy and space; other spaces have their default sizes."""
+BATCH_SIZES = {"small": 64, "paper": 128}
+
+
+class SamplingSearch(Search):
+    """Draw architectures, score them untrained, name the best (Mellor et al., arXiv 2006.04647).
+
+    With a filter, architectures whose effective depth or width is extreme are dropped before they
+    are scored, at no cost (arXiv 2205.05662, §4.2). All are scored on the same images, from the
+    same random numbers. One whose score fails or is not finite is recorded with the reason and
+    cannot win; on a tie the one drawn first wins.
+
+    An epoch is a block of architectures, after which a checkpoint can be written.
+
+    Args:
+        images: DataModule whose training images the scores are taken on.
+        space: the search space.
+        samples: different architectures to draw, the filtered ones among them.
+        filter: which of them to score; by default all.
+        indicator: what to score by; several of them as a `RankAggregate`, which ranks all that were
+            scored against one another. By default `ActivationOverlap`.
+        proxy: sizes of the networks and the batch: `small`, which ranks nearly as well for a tenth
+            of the time, or `paper`.
+        batch_size: images, instead of the proxy's 64 or 128.
+        network: sizes as `space.network` takes them, instead of the proxy's.
+        block_size: architectures per epoch.
+        cache: file where scores are kept and looked up, for other searches or the next try.
+        seed: of architectures, weights and images.
+
+    Raises:
+        ValueError: an argument out of range, or a filter that lets nothing through.
+    """
+
+    def __init__(
+        self,
+        images: pl.LightningDataModule,
+        space: SearchSpace,
+        samples: int = 100,
+        filter: DepthWidthFilter | None = None,
+        indicator: Indicator | RankAggregate | None = None,
+        proxy: Literal["small", "paper"] = "small",
+        batch_size: int | None = None,
+        network: dict[str, int] | None = None,
+        block_size: int = 25,
+        cache: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(images, seed)
+        if proxy not in SIZES:
+            raise ValueError(f"proxy: expected 'small' or 'paper', got {proxy!r}")
+        self.space = space
+        self.samples = samples
+        self.filter = filter
+        self.indicator = ActivationOverlap() if indicator is None else indicator
+        self.indicators = indicators_of(self.indicator)
+        names = [one.name for one in self.indicators]
+        if len(set(names)) != len(names):
+            raise ValueError(f"indicator: expected different indicators, got {names}")
+        self.batch_size = BATCH_SIZES[proxy] if batch_size is None else batch_size
+        self.sizes = SIZES[proxy].get(space.name, {}) if network is None else network
+        for name, value, minimum in (
+            ("batch_size", self.batch_size, 2),
+            ("block_size", block_size, 1),
+        ):
+            if value < minimum:
+                raise ValueError(f"{name}: expected {minimum} or more, got {value}")
+        self.block_size = block_size
+        self.cache = cache
+        drawn = draw_distinct(space, samples, generator(seed, "sample"))
+        self.kept = [a for a in drawn if filter is None or filter.keeps(space, a)]
+        """The architectures to score, in the order in which they were drawn."""
+        if not self.kept:
+            raise ValueError(f"filter: keeps none of the {samples} architectures drawn")
+        self._batches: dict[Proxy, ProxyBatch] = {}
+        self._cache: ScoreCache | None = None
+
+    # The search's state ------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that the filter keeps is scored."""
+        return self.round * self.block_size >= len(self.kept)
+
+    @property
+    def scores(self) -> list[tuple[float, ...] | None]:
+        """Scores so far by indicator, in the order of `kept`; None for a failure."""
+        return [
+            tuple(entry["scores"][one.name][0] for one in self.indicators)
+            if "scores" in entry
+            else None
+            for block in self.history
+            for entry in block["candidates"]
+        ]
+
+    @property
+    def architecture(self) -> Any:
+        """The best architecture so far. Raises ValueError while nothing has a score."""
+        index = best(self.indicator, self.scores)
+        if index is None:
+            raise ValueError("architecture: nothing has been scored yet")
+        return self.kept[index]
+
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on."""
+        return {
+            "search": type(self).__name__,
+            "samples": self.samples,
+            "filter": describe(self.filter),
+            "indicator": describe(self.indicator),
+            "block_size": self.block_size,
+            "seed": self.seed,
+            **self._setting(),
+        }
+
+    def _setting(self) -> dict[str, Any]:
+        """What a score depends on beside indicator, seed and architecture."""
+        return {
+            "space": self.space.name,
+            "batch_size": self.batch_size,
+            "network": self.sizes,
+            "images": describe(self.images, leave_out=("root", "num_workers")),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: what is drawn follows from the seed, and scores are in `history`."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Nothing."""
+
+    # A block -------------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Draw images and crops, and open the cache."""
+        self._batches = {}
+        for proxy in dict.fromkeys(one.proxy for one in self.indicators):
+            if proxy == "images":
+                batch = draw_batch(self.images, self.batch_size, self.seed)
+            else:
+                batch = draw_crops(self.images, self.seed)
+            self._batches[proxy] = ProxyBatch(*(tensor.to(self.device) for tensor in batch))
+        if self.cache is not None:
+            self._cache = ScoreCache(self.cache, self._setting(), self.seed)
+
+    def candidates(self) -> list[Any]:
+        """The next block of architectures."""
+        start = self.round * self.block_size
+        return self.kept[start : start + self.block_size]
+
+    def evaluate(self, candidate: Any) -> dict[str, list[float]]:
+        """Scores of an architecture by indicator, from the cache where it has them.
+
+        Raises:
+            ValueError: a score is not finite.
+        """
+        return {one.name: [self._score(one, candidate)] for one in self.indicators}
+
+    def _score(self, indicator: Indicator, architecture: Any) -> float:
+        described, text = describe(indicator), self.space.format(architecture)
+        known = self._cache.get(described, text) if self._cache is not None else None
+        if known is not None:
+            return known
+        network = self._new_network(architecture, indicator.proxy)
+        torch.manual_seed(derive_seed(self.seed, "evaluation"))
+        value = float(indicator.score(network, *self._batches[indicator.proxy]))
+        if not math.isfinite(value):
+            raise ValueError(f"{indicator.name} is {value}")
+        if self._cache is not None:
+            self._cache.put(described, text, value)
+        return value
+
+    def _new_network(self, architecture: Any, proxy: Proxy) -> nn.Module:
+        classes = self.images.num_classes
+        if proxy == "images":
+            # torch's own initialisation, as NASWOT has it
+            torch.manual_seed(derive_seed(self.seed, "weights"))
+            channels = self.images.in_shape[0]
+            network = self.space.network(architecture, classes, channels, **self.sizes)
+        else:
+            network = self.space.region_network(classes, self.space.mask_of(architecture))
+            initialise_(network, "fan_in", generator(self.seed, "regions"))
+        return network.train().to(self.device)
+
+    def decide(self, evaluations: Sequence[Evaluation]) -> None:
+        """Record and log the block.
+
+        Raises:
+            ValueError: the search is at its end and no evaluation succeeded.
+        """
+        entries: list[dict[str, Any]] = [
+            {"candidate": self.space.format(architecture), **evaluation}
+            for architecture, evaluation in zip(self.plan(), evaluations, strict=True)
+        ]
+        self.history.append({"round": self.round, "evaluated": len(entries), "candidates": entries})
+        counts = self.counts()
+        if self.finished and counts["failed"] == counts["evaluated"]:
+            raise ValueError(f"no evaluation succeeded: {entries[0]['error']}")
+        self.log_dict({f"search/{name}": float(count) for name, count in counts.items()})
+        if len(self.indicators) == 1 and counts["failed"] < counts["evaluated"]:
+            scores = self.scores
+            winner = scores[best(self.indicator, scores) or 0]
+            assert winner is not None
+            self.log(f"search/best_{self.indicator.name}", winner[0])
+
+    def counts(self) -> dict[str, int]:
+        """Architectures drawn, filtered, evaluated so far, and failed among these."""
+        return {
+            "drawn": self.samples,
+            "filtered": self.samples - len(self.kept),
+            "evaluated": self.evaluation_count,
+            "failed": self.scores.count(None),
+        }
+
+    def result(self) -> dict[str, Any]:
+        """The architecture, its depth and width, and how it was found."""
+        architecture = self.architecture
+        depth_width = {
+            name: effective_depth_width(graph)._asdict()
+            for name, graph in self.space.topologies(architecture).items()
+        }
+        return {
+            "architecture": self.space.format(architecture),
+            "space": self.space.name,
+            "cells": self.space.to_json(architecture),
+            "depth_width": depth_width,
+            "settings": self.settings(),
+            "counts": self.counts(),
+            "evaluations": self.evaluation_count,
+            "seconds": round(self.seconds, 3),
+            "rounds": self.history,
+        }
+
+    def summary(self) -> str:
+        """One line on what was found, or how far the search came."""
+        counts = self.counts()
+        if not self.finished:
+            return f"{counts['evaluated']} of {len(self.kept)} architectures scored"
+        before = "had already finished; " if self.was_finished else ""
+        return (
+            f"{before}found {self.space.format(self.architecture)} among {counts['drawn']}: "
+            f"{counts['filtered']} filtered, {counts['evaluated']} evaluated, "
+            f"{counts['failed']} failed, {self.seconds:.0f} s"
+        )
