@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Small networks on few cores: more threads than cores only wait for each other.
-export OMP_NUM_THREADS ?= 2
+# Threads of a small network mostly wait for each other.
+quickstart test test-all: export OMP_NUM_THREADS ?= 1
 
 .PHONY: quickstart test test-all lint bench clean
 
