@@ -4,6 +4,7 @@ from callbacks.dag_space_report import DagSpaceReport
 from callbacks.nasbench201_lookup import NasBench201Lookup
 from callbacks.nngp_monitor import NNGPMonitor
 from callbacks.ntk_monitor import NTKMonitor
+from callbacks.prediction_writer import PredictionWriter
 from callbacks.search_progress import SearchProgressBar
 from callbacks.topology_monitor import TopologyMonitor
 
@@ -12,6 +13,7 @@ __all__ = [
     "NNGPMonitor",
     "NTKMonitor",
     "NasBench201Lookup",
+    "PredictionWriter",
     "SearchProgressBar",
     "TopologyMonitor",
 ]

@@ -23,6 +23,7 @@ class NTKMonitor(pl.Callback):
       `inf` where the kernel is singular;
     * `ntk/lambda_max`, `ntk/lambda_min`;
     * `ntk/rank`: eigenvalues above rounding, at most `probe_size`;
+    * `ntk/settings`: which of the kernels this is, as text;
     * `ntk/log10_spectrum`: a histogram of log₁₀ of the positive eigenvalues, against the epoch.
 
     The kernel is that of the network as it trains, with BatchNorm on batch statistics and dropout
@@ -71,6 +72,13 @@ class NTKMonitor(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Choose the probes and measure, unless a checkpoint continues a run."""
         self._images = probe(self, trainer, pl_module, self.probe_size, self.seed)
+        settings = (
+            f"{self.probe_size} images, batch_norm={self.batch_norm}, "
+            f"parameters={self.parameters}, output={self.output}"
+        )
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
+                logger.experiment.add_text("ntk/settings", settings, trainer.current_epoch)
         if trainer.global_step == 0:
             values = self._measure(trainer, pl_module, epoch=0)
             for logger in trainer.loggers:

@@ -1,37 +1,142 @@
-"""Pickles from elsewhere, read so that nothing in them can run."""
+"""Pickles from elsewhere, read so that nothing in them can run or reach numpy itself.
+
+What a pickle calls numpy's are small objects of this file. They note what the pickle says of an
+array, check it, and only then is an array made: no callable, dtype or array of numpy is ever in
+the reach of the pickle's instructions, which could otherwise set their state.
+"""
 
 import os
 import pickle
-import warnings
-from collections.abc import Callable
-from typing import Any
+import re
+from typing import Any, NoReturn
 
 import numpy as np
-from numpy._core.multiarray import _reconstruct
-from numpy._core.numeric import _frombuffer  # type: ignore[attr-defined]
+
+_DTYPE = re.compile(r"[biufSU][1-9][0-9]*")
+"""Truth values, integers, floats and texts of a fixed length."""
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray)
 
 
-def _encode(text: str, encoding: str) -> bytes:
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise pickle.UnpicklingError(what)
+
+
+class _Stateless:
+    """A name of the pickle's, without any attribute that the pickle could set."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> NoReturn:
+        raise pickle.UnpicklingError(f"a state for {type(self).__name__[1:]}")
+
+
+class _NdarrayType(_Stateless):
+    """Stands for the class numpy.ndarray; can be named but not called."""
+
+    __slots__ = ()
+
+
+class _DType:
+    __slots__ = ("value",)
+
+    def __init__(self, name: object) -> None:
+        known = isinstance(name, str) and _DTYPE.fullmatch(name) is not None
+        _require(known, f"the dtype {name!r}")
+        self.value: np.dtype[Any] = np.dtype(str(name))
+
+    def __setstate__(self, state: object) -> None:
+        plain = isinstance(state, tuple) and len(state) == 8 and state[2:5] == (None, None, None)
+        _require(plain, "a dtype of several fields")
+        assert isinstance(state, tuple)
+        _require(state[1] in ("|", "<", ">", "="), f"the byte order {state[1]!r}")
+        self.value = self.value.newbyteorder(state[1])
+
+
+class _Array:
+    """An array of the pickle's; unset until its state comes."""
+
+    __slots__ = ("value",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, value: "np.ndarray | None" = None) -> None:
+        self.value = value
+
+    def __setstate__(self, state: object) -> None:
+        _require(isinstance(state, tuple) and len(state) == 5, "an array of another version")
+        assert isinstance(state, tuple)
+        _, shape, dtype, fortran, raw = state
+        # Python 2's byte strings were read as latin-1 text.
+        raw = raw.encode("latin-1") if isinstance(raw, str) else raw
+        self.value = _array(raw, dtype, shape, "F" if fortran else "C")
+
+
+def _array(raw: object, dtype: object, shape: object, order: str) -> np.ndarray:
+    _require(isinstance(dtype, _DType), "an array without dtype")
+    _require(isinstance(raw, bytes | bytearray | memoryview), "an array without bytes")
+    _require(isinstance(shape, tuple) and all(type(n) is int for n in shape), f"shape {shape!r}")
+    _require(order in ("C", "F"), f"the order {order!r}")
+    flat = np.frombuffer(raw, dtype.value)  # type: ignore[attr-defined, call-overload]
+    if flat.dtype.kind == "b":
+        flat = flat.view(np.uint8) != 0  # numpy relies on truth values of 0 and 1
+    array: np.ndarray = flat.reshape(shape, order=order)
+    return array
+
+
+class _MakeDType(_Stateless):
+    __slots__ = ()
+
+    def __call__(self, name: object, *flags: object) -> _DType:
+        return _DType(name)  # the flags say "align" and "copy"
+
+
+class _Reconstruct(_Stateless):
+    __slots__ = ()
+
+    def __call__(self, kind: object, shape: object, code: object) -> _Array:
+        empty = isinstance(kind, _NdarrayType) and shape == (0,) and code in (b"b", "b")
+        _require(empty, "an array that is not made empty")
+        return _Array()
+
+
+class _FromBuffer(_Stateless):
+    __slots__ = ()
+
+    def __call__(
+        self, raw: object, dtype: object, shape: object, order: str, axes: Any = None
+    ) -> _Array:
+        if order == "K":
+            return _Array(_array(raw, dtype, shape, "C").transpose(axes))
+        return _Array(_array(raw, dtype, shape, order))
+
+
+class _Encode(_Stateless):
     """Python 3 writes bytes under the old protocols as a latin-1 text and its encoding."""
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"the encoding {encoding!r}")
-    return text.encode("latin-1")
+
+    __slots__ = ()
+
+    def __call__(self, text: str, encoding: str) -> bytes:
+        _require(
+            isinstance(text, str) and encoding in ("latin1", "latin-1"), f"encoding {encoding!r}"
+        )
+        return text.encode("latin-1")
 
 
-_ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
-    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode,
+_ADMITTED: dict[tuple[str, str], _Stateless] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Reconstruct(),
+    ("numpy._core.multiarray", "_reconstruct"): _Reconstruct(),
+    ("numpy._core.numeric", "_frombuffer"): _FromBuffer(),
+    ("numpy.core.numeric", "_frombuffer"): _FromBuffer(),
+    ("numpy", "ndarray"): _NdarrayType(),
+    ("numpy", "dtype"): _MakeDType(),
+    ("_codecs", "encode"): _Encode(),
 }
 
 
 _DAMAGED = (
     *(EOFError, TypeError, ValueError, AttributeError, LookupError),
     *(OverflowError, MemoryError),  # a length of exabytes
+    *(BufferError, RecursionError),  # an array's bytes changed, containers in themselves
 )
 
 
@@ -43,21 +148,33 @@ class _ArraysOnly(pickle.Unpickler):
         return _ADMITTED[module, name]
 
 
+def _finished(value: Any) -> Any:
+    """The value with its arrays in their places, refused where anything else is left."""
+    if isinstance(value, _Array):
+        _require(value.value is not None, "an array without content")
+        return value.value
+    if isinstance(value, dict):
+        return {_finished(key): _finished(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(_finished(entry) for entry in value)
+    _require(type(value) in _PLAIN, f"a value of type {type(value).__name__.lstrip('_')}")
+    return value
+
+
 def load_arrays(path: str | os.PathLike[str]) -> Any:
     """Read a pickle of numpy arrays, numbers, texts and containers of these.
 
-    Python 2's texts, as in the CIFAR files, are read as latin-1.
+    Arrays are of truth values, integers, floats or texts; they may be read-only. Python 2's
+    texts, as in the CIFAR files, are read as latin-1.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is truncated or no pickle, or asks for anything but numpy arrays;
+        ValueError: The file is truncated or no pickle, or asks for anything but such arrays;
             none of it is then run.
     """
-    with open(path, "rb") as file, warnings.catch_warnings():
-        # Written by numpy 1, whose pickled dtypes hold `align` as a number.
-        warnings.filterwarnings("ignore", ".*align should be passed.*")
+    with open(path, "rb") as file:
         try:
-            return _ArraysOnly(file, encoding="latin1").load()
+            return _finished(_ArraysOnly(file, encoding="latin1").load())
         except pickle.UnpicklingError as error:
             raise ValueError(
                 f"{os.fspath(path)}: refused, only numpy arrays and plain values are read ({error})"

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 _KEYWORDS = ("best", "last", "hpc", "registry")
+"""What Lightning resolves itself; `registry:` may go on with a name."""
 
 
 def checkpoint_arguments(path: str) -> dict[str, Any]:
@@ -19,7 +20,8 @@ def checkpoint_arguments(path: str) -> dict[str, Any]:
         FileNotFoundError: no such file.
         ValueError: no checkpoint of Lightning, or one that cannot be read with `weights_only`.
     """
-    if path.startswith(_KEYWORDS) or "://" in path or os.path.isdir(path):
+    keyword = path.partition(":")[0] in _KEYWORDS and not os.path.exists(path)
+    if keyword or "://" in path or os.path.isdir(path):
         return {}
     if not os.path.isfile(path):
         raise FileNotFoundError(

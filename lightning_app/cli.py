@@ -9,7 +9,7 @@ from pytorch_lightning.cli import LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
-import callbacks  # noqa: F401  imported, so that class names need no package
+import callbacks  # imported, so that class names need no package
 import datamodules  # noqa: F401
 from lightning_app.checkpoints import checkpoint_arguments, mismatch
 from lightning_app.errors import MISTAKES, OneLineParser, debugging, fail, one_line, raised_in_step
@@ -57,7 +57,10 @@ class ArchitectureCLI(LightningCLI):
         arguments.pop("_instantiator", None)
         if not arguments:
             return
-        class_path = arguments.pop("_class_path", self.config[subcommand].model.class_path)
+        given = self.config[subcommand].model.class_path
+        class_path = arguments.pop("_class_path", given)
+        if class_path != given:
+            fail(f"ckpt_path: {path} was written by {class_path}, not {given}")
         model = {"class_path": class_path, "dict_kwargs": arguments}
         self.parser.exit_on_error = False
         try:
@@ -128,6 +131,7 @@ def main(args: list[str] | None = None) -> None:
             parser_class=OneLineParser,
             parser_kwargs={"description": _DESCRIPTION},
             auto_configure_optimizers=False,
+            trainer_defaults={"callbacks": [callbacks.PredictionWriter()]},
             save_config_kwargs={"overwrite": True},
         )
     except MISTAKES as error:

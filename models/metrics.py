@@ -35,6 +35,9 @@ class ClassificationMetrics(nn.Module):
     def compute(self) -> dict[str, Tensor]:
         """`loss` (lower is better), `accuracy` and `class_accuracy` (in [0, 1], higher is better).
 
+        `class_accuracy` is torchmetrics' macro average: a class that neither occurs nor is
+        predicted does not count.
+
         Starts anew: what was kept is dropped.
         """
         losses, predictions, labels = zip(*self._seen, strict=True)

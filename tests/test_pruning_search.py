@@ -12,7 +12,8 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from callbacks import NTKMonitor, TopologyMonitor
+from callbacks import NasBench201Lookup, NTKMonitor, TopologyMonitor
+from callbacks.nasbench201_lookup import ARCHITECTURE, COLUMNS
 from datamodules import DigitsDataModule
 from models import PruningSearch
 from models.indicators.base import Indicator
@@ -208,6 +209,23 @@ def test_monitors_work_on_a_search(tmp_path):
     assert (Path(logger.log_dir) / "architecture.json").exists()
 
 
+def test_the_cell_found_is_looked_up(tmp_path):
+    table = tmp_path / "table.csv"
+    rows = [",".join([*COLUMNS.values(), ARCHITECTURE])]
+    rows += [f"{i},{i},{i},{cell}" for i, cell in enumerate(NasBench201Space().architectures())]
+    table.write_text("\n".join(rows))
+    logger = pl.loggers.CSVLogger(tmp_path)
+    search = small()
+    run(search, tmp_path, logger=logger, callbacks=[NasBench201Lookup(str(table))])
+    text = (Path(logger.log_dir) / "metrics.csv").read_text()
+    values = dict(
+        zip(text.splitlines()[0].split(","), text.splitlines()[-1].split(","), strict=True)
+    )
+    index = list(NasBench201Space().architectures()).index(search.architecture)
+    assert float(values["lookup/cifar10_accuracy"]) == index
+    assert float(values["lookup/cifar10_rank"]) == 15625 - index
+
+
 def test_result_file(tmp_path):
     search = small()
     run(search, tmp_path)
@@ -248,7 +266,7 @@ def test_images_without_probes_are_refused():
 
 
 def command(folder: Path, *extra: str) -> list[str]:
-    arguments = ["fit", "--config", str(CONFIG), "--trainer.enable_progress_bar", "false"]
+    arguments = ["fit", "--config", str(CONFIG)]
     arguments += ["--trainer.logger.init_args.save_dir", str(folder), "--model.repeats", "2"]
     return [sys.executable, "-m", "lightning_app", *arguments, *extra]
 

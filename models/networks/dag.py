@@ -1,6 +1,6 @@
 """Networks wired by a DAG: stem → DAG → linear readout."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import prod
 from typing import Literal
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.topology.dag import OPERATION, Dag
 
 
-class DagNetwork(nn.Module):
+class DagNetwork(nn.Module, ABC):
     """Shared wiring of `DagMLP` and `DagConvNet`.
 
     A node is the sum over its incoming edges; nodes that no input→output path crosses are left

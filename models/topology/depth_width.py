@@ -1,8 +1,9 @@
 """Effective depth and width of a graph, by dynamic programming over its paths."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from fractions import Fraction
+from numbers import Integral, Real
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import networkx as nx
@@ -145,24 +146,32 @@ def _ends(graph: "nx.DiGraph[Any]") -> tuple[tuple[Hashable, ...], Hashable]:
 def _incoming(graph: "nx.DiGraph[Any]", node: Any) -> list[tuple[Any, int, Exact]]:
     """(source, operations, probability) of every edge into `node`."""
     edges: list[tuple[Any, int, Exact]] = []
-    for source, _, data in graph.in_edges(node, data=True):
-        operations = data.get("operations")
-        if not isinstance(operations, int) or operations < 0:
+    for source, data in _edges_into(graph, node):
+        operations: Any = data.get("operations")
+        integral = isinstance(operations, int | Integral) and not isinstance(operations, bool)
+        if not integral or operations < 0:
             raise ValueError(
                 f"topology: edge {source!r}→{node!r} has operations={operations!r}, "
                 "expected a count of 0 or more"
             )
-        probability: Exact = 1
-        given = data.get("probability", 1)
-        if given != 1:
-            if not isinstance(given, int | float | Fraction) or not 0 < given <= 1:
+        probability: Any = data.get("probability", 1)
+        if probability != 1:
+            if not isinstance(probability, Real) or not 0 < float(probability) <= 1:
                 raise ValueError(
-                    f"topology: edge {source!r}→{node!r} has probability={given!r}, "
+                    f"topology: edge {source!r}→{node!r} has probability={probability!r}, "
                     "expected a number above 0 and at most 1"
                 )
-            probability = Fraction(given)
-        edges.append((source, operations, probability))
+            if not isinstance(probability, Fraction):
+                probability = Fraction(float(probability))
+        edges.append((source, int(operations), probability))
     return edges
+
+
+def _edges_into(graph: "nx.DiGraph[Any]", node: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """(source, attributes) of every edge into `node`, parallel ones included."""
+    for source, data in graph.pred[node].items():
+        for attributes in data.values() if graph.is_multigraph() else (data,):
+            yield source, attributes
 
 
 def _to_float(value: Fraction) -> float:

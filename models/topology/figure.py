@@ -24,7 +24,11 @@ def draw_topology(topology: Topology, title: str = "") -> Figure:
 
     Returns:
         A matplotlib figure that no window owns.
+
+    Raises:
+        ValueError: as `effective_depth_width`.
     """
+    depth, width = effective_depth_width(topology)
     graph = graph_of(topology)
     order = list(nx.lexicographical_topological_sort(graph, key=str))
     # A zigzag keeps edges over several nodes from lying on top of one another.
@@ -47,7 +51,6 @@ def draw_topology(topology: Topology, title: str = "") -> Figure:
         _edge(axes, graph, position, edge, "removed", 1, "")
     handles = [Line2D([], [], label=name, **style) for name, style in _STYLES.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    depth, width = effective_depth_width(graph)
     axes.set_title(f"{title}  effective depth {depth:.3f}, effective width {width:.3f}".strip())
     return figure
 
