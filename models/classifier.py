@@ -1,6 +1,6 @@
 """Training a network to classify images."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
@@ -63,6 +63,14 @@ class ImageClassifier(pl.LightningModule):
         self.train_metrics = ClassificationMetrics(num_classes)
         self.val_metrics = ClassificationMetrics(num_classes)
         self.test_metrics = ClassificationMetrics(num_classes)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the running hook some forty times a step, and nn.Module looks through
+        # its parameters, buffers and modules each time: a twentieth of a small network's step.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     @staticmethod
     def _one_hot_mse(logits: Tensor, labels: Tensor) -> Tensor:
