@@ -1,5 +1,6 @@
 """The command line: Lightning's own, with links from data to model and a last line that helps."""
 
+from pydoc import locate
 from typing import Any
 
 from jsonargparse import ArgumentError
@@ -59,9 +60,9 @@ class ArchitectureCLI(LightningCLI):
             return
         given = self.config[subcommand].model.class_path
         class_path = arguments.pop("_class_path", given)
-        if class_path != given:
+        if locate(class_path) is not locate(given):  # a class may have several paths
             fail(f"ckpt_path: {path} was written by {class_path}, not {given}")
-        model = {"class_path": class_path, "dict_kwargs": arguments}
+        model = {"class_path": given, "dict_kwargs": arguments}
         self.parser.exit_on_error = False
         try:
             self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)

@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,15 @@ def shared_data() -> Path:
 def _one_seed() -> None:
     """Every test starts from the same random state, so that it passes alone as it does in a run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """A test that quietens Lightning does so for itself alone."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture

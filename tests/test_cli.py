@@ -208,7 +208,7 @@ def damaged(kind: str) -> str:
             torch.save({"state_dict": {"a": torch.zeros(2000)}}, path)
             Path(path).write_bytes(Path(path).read_bytes()[:3000])
         case "other arguments":
-            arguments = {"_class_path": "models.DagConvClassifier", "dag": "2", "hidden": 3}
+            arguments = {"_class_path": "models.DagMLPClassifier", "dag": "2", "hidden": 3}
             torch.save({"state_dict": {}, "hyper_parameters": arguments}, path)
         case "bad value":
             arguments = {"_class_path": "models.DagMLPClassifier", "dag": "2x"}
@@ -232,9 +232,12 @@ def damaged(kind: str) -> str:
         ("weights", "ckpt_path: weights.ckpt has no 'state_dict'"),
         ("list", "ckpt_path: list.ckpt has no 'state_dict'"),
         ("cut", "ckpt_path: cut.ckpt is not a checkpoint, or damaged"),
-        ("other arguments", r"DagConvClassifier.*unexpected keyword argument 'hidden'"),
+        ("other arguments", r"DagMLPClassifier.*unexpected keyword argument 'hidden'"),
         ("bad value", "dag: '2x' in '2x'"),
-        ("gone class", "ckpt_path: the arguments in .* No module named 'gone'"),
+        (
+            "gone class",
+            "ckpt_path: gone class.ckpt was written by gone.Model, not models.DagMLPClassifier",
+        ),
         ("other weights", "ckpt_path: the weights are those of another network: Missing key"),
     ],
 )

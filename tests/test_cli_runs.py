@@ -67,6 +67,9 @@ def test_a_checkpoint_of_the_command_line_loads_anywhere(
 
     # its arguments override those given: width 8 and another DAG
     assert "test/accuracy" in evaluate(capsys, "--ckpt_path", str(path))
+    for name in ("DagMLPClassifier", "models.dag_classifier.DagMLPClassifier"):
+        args = ["--model", name, "--model.dag", "2", "--ckpt_path", str(path)]
+        assert "test/accuracy" in evaluate(capsys, *args)
 
 
 def test_a_checkpoint_of_python_is_taken_too(capsys: pytest.CaptureFixture[str]) -> None:
