@@ -1,5 +1,6 @@
 """The command line: Lightning's own, with links from data to model and a last line that helps."""
 
+import sys
 from pydoc import locate
 from typing import Any
 
@@ -60,7 +61,9 @@ class ArchitectureCLI(LightningCLI):
             return
         given = self.config[subcommand].model.class_path
         class_path = arguments.pop("_class_path", given)
-        if locate(class_path) is not locate(given):  # a class may have several paths
+        # A class may have several paths; a file's own is looked up, not imported.
+        module, _, name = class_path.rpartition(".")
+        if getattr(sys.modules.get(module), name, None) is not locate(given):
             fail(f"ckpt_path: {path} was written by {class_path}, not {given}")
         model = {"class_path": given, "dict_kwargs": arguments}
         self.parser.exit_on_error = False
