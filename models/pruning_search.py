@@ -19,6 +19,9 @@ from models.search.pruning import Candidate, choose, gain, groups_of, label, pru
 from models.spaces import SearchSpace
 from models.topology import effective_depth_width
 
+DRAWS = 10
+"""How often a repeat is drawn anew where the unpruned supernet's scores are not finite."""
+
 
 class _Repeat(NamedTuple):
     """The networks, batches and baseline scores that a repeat's candidates share."""
@@ -180,7 +183,34 @@ class PruningSearch(Search):
     def on_train_epoch_start(self) -> None:
         """Draw the round's weights, images and crops, and score the unpruned supernet."""
         super().on_train_epoch_start()
-        self._repeats = [self._new_repeat(repeat) for repeat in range(self.repeats)]
+        with self.own_random_state(), torch.enable_grad():
+            self._repeats = [self._new_repeat(repeat) for repeat in range(self.repeats)]
+
+    def _new_repeat(self, repeat: int) -> _Repeat:
+        """A draw on which the unpruned supernet has finite scores, drawn again where it has not.
+
+        Raises:
+            ValueError: no such draw, or a supernet that cannot be scored.
+        """
+        reason = ""
+        for attempt in range(DRAWS):
+            key = (self.round, repeat, attempt) if attempt else (self.round, repeat)
+            drawn = self._draw(key)
+            try:
+                drawn.base.update(self._score(drawn, repeat, self.mask))
+            except ArithmeticError as error:
+                reason = str(error)
+                continue
+            except (ValueError, RuntimeError) as error:
+                line = str(error).splitlines()[0]
+                raise ValueError(
+                    f"round {self.round}: the supernet has no score: {line}"
+                ) from error
+            infinite = [f"{name} is {v}" for name, v in drawn.base.items() if not math.isfinite(v)]
+            if not infinite:
+                return drawn
+            reason = infinite[0]
+        raise ValueError(f"round {self.round}: {reason} for the supernet in {DRAWS} draws")
 
     def _new_network(self, proxy: Proxy) -> Supernet:
         classes, channels = self.images.num_classes, self.images.in_shape[0]
@@ -188,10 +218,10 @@ class PruningSearch(Search):
             return self.space.supernet(classes, channels, None, **self.sizes)
         return self.space.region_network(classes)
 
-    def _new_repeat(self, repeat: int) -> _Repeat:
+    def _draw(self, key: tuple[int, ...]) -> _Repeat:
+        """Networks and batches of one repeat."""
         networks: dict[Proxy, Supernet] = {}
         batches: dict[Proxy, ProxyBatch] = {}
-        key = (self.round, repeat)
         for proxy in dict.fromkeys(score.proxy for score in self.scores):
             network = self._new_network(proxy)
             if proxy == "images":
@@ -202,8 +232,7 @@ class PruningSearch(Search):
                 batch = draw_crops(self.images, self.seed, *key)
             networks[proxy] = network.train().to(self.device)
             batches[proxy] = ProxyBatch(*(tensor.to(self.device) for tensor in batch))
-        fresh = _Repeat(networks, batches, {})
-        return fresh._replace(base=self._score(fresh, repeat, self.mask))
+        return _Repeat(networks, batches, {})
 
     def _score(self, repeat: _Repeat, number: int, mask: Tensor) -> dict[str, float]:
         """Every score of the supernet under a mask."""
@@ -215,22 +244,33 @@ class PruningSearch(Search):
             values[score.name] = float(score.score(network, *repeat.batches[score.proxy]))
         return values
 
-    def evaluate(self, candidate: Candidate) -> dict[str, list[float]]:
-        """Scores of the supernet without a candidate, one value per repeat.
+    def evaluate(self, candidate: Candidate) -> Evaluation:
+        """Scores of the supernet without a candidate, and their gains over the baseline.
 
         Raises:
-            ValueError: a score, or its baseline, is not finite.
+            ValueError: a score or a gain is not finite.
         """
         mask = candidate.apply(self.mask)
         scores: dict[str, list[float]] = {score.name: [] for score in self.scores}
         for number, repeat in enumerate(self._repeats):
-            values = self._score(repeat, number, mask)
-            for name, value in values.items():
-                for what, v in (("the unpruned supernet", repeat.base[name]), ("it", value)):
-                    if not math.isfinite(v):
-                        raise ValueError(f"{name} of {what} is {v} in repeat {number}")
+            for name, value in self._score(repeat, number, mask).items():
+                if not math.isfinite(value):
+                    raise ValueError(f"{name} is {value} in repeat {number}")
                 scores[name].append(value)
-        return scores
+        return {"scores": scores, "gains": self._gains(scores)}
+
+    def _gains(self, scores: dict[str, list[float]]) -> dict[str, float]:
+        """Per score, the mean over repeats of the rounded relative improvement by the removal."""
+        gains = {}
+        for score in self.scores:
+            changes = [
+                gain(repeat.base[score.name], value, score.higher_is_better)
+                for repeat, value in zip(self._repeats, scores[score.name], strict=True)
+            ]
+            if not all(map(math.isfinite, changes)):
+                raise ValueError(f"{score.name}: no relative change from a score of 0")
+            gains[score.name] = fmean(round(change, self.precision) for change in changes)
+        return gains
 
     def decide(self, evaluations: Sequence[Evaluation]) -> None:
         """Prune, record and log the round.
@@ -243,13 +283,11 @@ class PruningSearch(Search):
         candidates = self.plan()
         spared = self._reserved()
         gains: dict[Candidate, list[float]] = {}
-        entries = []
+        entries: list[dict[str, Any]] = []
         for candidate, evaluation in zip(candidates, evaluations, strict=True):
-            entry: dict[str, Any] = {"candidate": label(self.space, candidate), **evaluation}
-            if "scores" in evaluation:
-                gains[candidate] = self._gains(evaluation["scores"])
-                entry["gains"] = dict(zip(evaluation["scores"], gains[candidate], strict=True))
-            entries.append(entry)
+            entries.append({"candidate": label(self.space, candidate), **evaluation})
+            if "gains" in evaluation:
+                gains[candidate] = list(evaluation["gains"].values())
         if not gains:
             raise ValueError(f"round {self.round}: no evaluation succeeded: {entries[0]['error']}")
         pruned = choose(groups, gains, self.precision)
@@ -271,18 +309,11 @@ class PruningSearch(Search):
                 "search/evaluated": float(len(candidates)),
                 "search/reserved": float(len(spared)),
                 "search/failed": float(len(candidates) - len(gains)),
-            }
+            },
+            on_step=False,
+            on_epoch=True,
+            batch_size=1,
         )
-
-    def _gains(self, scores: dict[str, list[float]]) -> list[float]:
-        """Per score, the mean over repeats of the rounded relative improvement by the removal."""
-        return [
-            fmean(
-                round(gain(repeat.base[s.name], value, s.higher_is_better), self.precision)
-                for repeat, value in zip(self._repeats, scores[s.name], strict=True)
-            )
-            for s in self.scores
-        ]
 
     def result(self) -> dict[str, Any]:
         """The architecture, its depth and width, and how it was found."""

@@ -186,13 +186,13 @@ class SamplingSearch(Search):
         start = self.round * self.block_size
         return self.kept[start : start + self.block_size]
 
-    def evaluate(self, candidate: Any) -> dict[str, list[float]]:
+    def evaluate(self, candidate: Any) -> Evaluation:
         """Scores of an architecture by indicator, from the cache where it has them.
 
         Raises:
             ValueError: a score is not finite.
         """
-        return {one.name: [self._score(one, candidate)] for one in self.indicators}
+        return {"scores": {one.name: [self._score(one, candidate)] for one in self.indicators}}
 
     def _score(self, indicator: Indicator, architecture: Any) -> float:
         described, text = describe(indicator), self.space.format(architecture)
@@ -234,12 +234,23 @@ class SamplingSearch(Search):
         counts = self.counts()
         if self.finished and counts["failed"] == counts["evaluated"]:
             raise ValueError(f"no evaluation succeeded: {entries[0]['error']}")
-        self.log_dict({f"search/{name}": float(count) for name, count in counts.items()})
+        self.log_dict(
+            {f"search/{name}": float(count) for name, count in counts.items()},
+            on_step=False,
+            on_epoch=True,
+            batch_size=1,
+        )
         if len(self.indicators) == 1 and counts["failed"] < counts["evaluated"]:
             scores = self.scores
             winner = scores[best(self.indicator, scores) or 0]
             assert winner is not None
-            self.log(f"search/best_{self.indicator.name}", winner[0])
+            self.log(
+                f"search/best_{self.indicator.name}",
+                winner[0],
+                on_step=False,
+                on_epoch=True,
+                batch_size=1,
+            )
 
     def counts(self) -> dict[str, int]:
         """Architectures drawn, filtered, evaluated so far, and failed among these."""

@@ -1,6 +1,5 @@
 """`--ckpt_path last`."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,29 @@ def config(folder: Path, ckpt_path: str | None = "last") -> Any:
     return Namespace(ckpt_path=ckpt_path, trainer=Namespace(logger=logger))
 
 
-def checkpoint(folder: Path, version: str, age: int) -> Path:
+def checkpoint(folder: Path, version: str) -> Path:
     path = folder / "run" / version / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True)
     path.touch()
-    os.utime(path, (1e9 - age, 1e9 - age))
     return path
 
 
 def test_the_newest_goes_on_in_its_own_folder(tmp_path: Path) -> None:
-    checkpoint(tmp_path, "version_2", age=100)
-    newest = checkpoint(tmp_path, "version_0", age=1)
+    newest = checkpoint(tmp_path, "version_10")
+    checkpoint(tmp_path, "version_9")
     given = config(tmp_path)
     continue_last(given)
     assert given.ckpt_path == str(newest)
-    assert given.trainer.logger.init_args.version == "version_0"
+    assert given.trainer.logger.init_args.version == "version_10"
+
+
+def test_without_a_checkpoint_it_starts_again_in_its_folder(tmp_path: Path) -> None:
+    checkpoint(tmp_path, "version_0")
+    (tmp_path / "run" / "version_1").mkdir()
+    given = config(tmp_path)
+    continue_last(given)
+    assert given.ckpt_path is None
+    assert given.trainer.logger.init_args.version == "version_1"
 
 
 @pytest.mark.parametrize("path", [None, "some/path.ckpt", "best"])
@@ -43,7 +50,7 @@ def test_other_paths_are_left_alone(tmp_path: Path, path: str | None) -> None:
 
 
 def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"ckpt_path: no last.ckpt under .*run"):
+    with pytest.raises(ValueError, match=r"ckpt_path: no run to go on with under .*run"):
         continue_last(config(tmp_path))
 
 

@@ -5,25 +5,26 @@ import os
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
 
 from models.search.proxies import ImageSource
-
-PADDING = -1
-"""An index that evaluates nothing: every rank takes the same number of steps."""
 
 
 class Evaluation(TypedDict, total=False):
     """What became of a candidate: its scores, or the reason why it has none."""
 
     scores: dict[str, list[float]]
+    gains: dict[str, float]
     error: str
 
 
@@ -63,6 +64,7 @@ class Search(pl.LightningModule):
         """Whether the checkpoint it was loaded from had nothing left to do."""
         self._evaluations: dict[int, Evaluation] = {}
         self._planned: tuple[int, Sequence[Any]] | None = None
+        self._in_round = False
         self._round_start = 0.0
 
     # What a subclass says ---------------------------------------------------------------------
@@ -77,8 +79,8 @@ class Search(pl.LightningModule):
         """What the next round evaluates; a pure function of the state."""
 
     @abstractmethod
-    def evaluate(self, candidate: Any) -> dict[str, list[float]]:
-        """Scores of a candidate by name; one that fails raises."""
+    def evaluate(self, candidate: Any) -> Evaluation:
+        """Scores of a candidate by name, and what the decision needs; one that fails raises."""
 
     @abstractmethod
     def decide(self, evaluations: Sequence[Evaluation]) -> None:
@@ -143,31 +145,43 @@ class Search(pl.LightningModule):
         return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.0)
 
     def train_dataloader(self) -> DataLoader[int]:
-        """Indices of this rank's candidates, every rank the same number."""
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        count = len(self.plan())
-        own = list(range(rank, count, world))
-        own += [PADDING] * (-(-count // world) - len(own))
-        return DataLoader(own, batch_size=None)  # type: ignore[arg-type]
+        """Indices of this rank's candidates, every rank the same number.
+
+        The sampler repeats the first candidates where the ranks do not divide their number; the
+        same evaluation twice gives the same scores. Lightning leaves such a sampler as it is.
+        """
+        indices = range(len(self.plan()))
+        sampler: DistributedSampler[int] = DistributedSampler(
+            indices,  # type: ignore[arg-type]
+            self.trainer.world_size,
+            self.trainer.global_rank,
+            shuffle=False,
+        )
+        return DataLoader(indices, batch_size=None, sampler=sampler)  # type: ignore[arg-type]
 
     def on_train_epoch_start(self) -> None:
         """A round begins."""
         self._evaluations = {}
+        self._in_round = True
         self._round_start = time.monotonic()
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Evaluate one candidate; a failure is recorded with its reason."""
         index = int(batch)
-        if index != PADDING:
-            self._evaluations[index] = self._evaluate(self.plan()[index])
+        self._evaluations[index] = self._evaluate(self.plan()[index])
         self.optimizers().step()  # type: ignore[union-attr]
 
     def _evaluate(self, candidate: Any) -> Evaluation:
         try:
-            with torch.random.fork_rng(), torch.enable_grad():
-                return {"scores": self.evaluate(candidate)}
+            with self.own_random_state(), torch.enable_grad():
+                return self.evaluate(candidate)
         except (ValueError, ArithmeticError, RuntimeError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
+
+    def own_random_state(self) -> AbstractContextManager[None]:
+        """A block that may draw and seed, and leaves the global random state as it was."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        return torch.random.fork_rng(devices)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """After the round's last step, gather, decide, and stop if that was the last round.
@@ -177,15 +191,28 @@ class Search(pl.LightningModule):
         if not self.trainer.is_last_batch:
             return
         evaluations = self._gather()
-        missing = [i for i in range(len(self.plan())) if i not in evaluations]
-        if missing:  # a limit on batches: fast_dev_run, limit_train_batches
-            for index in missing:
-                evaluations[index] = {"error": "not evaluated: the trainer limits batches"}
+        self._refuse_missing(evaluations)
+        failed = {i: value["error"] for i, value in evaluations.items() if "error" in value}
+        if failed and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            reason = next(iter(failed.values()))
+            rank_zero_warn(f"round {self.round}: {len(failed)} evaluations failed: {reason}")
         self.decide([evaluations[i] for i in sorted(evaluations)])
+        self._in_round = False
         self.seconds += time.monotonic() - self._round_start
         if self.finished:
             self.trainer.should_stop = True
             self._write_result()
+
+    def _refuse_missing(self, evaluations: dict[int, Evaluation]) -> None:
+        """A decision needs every evaluation; a trial run goes on without."""
+        missing = [i for i in range(len(self.plan())) if i not in evaluations]
+        if missing and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            raise ValueError(
+                f"trainer.limit_train_batches: a round needs all {len(self.plan())} evaluations, "
+                f"{len(missing)} are missing"
+            )
+        for index in missing:
+            evaluations[index] = {"error": "not evaluated: fast_dev_run"}
 
     def _gather(self) -> dict[int, Evaluation]:
         """Everybody's evaluations by index."""
@@ -203,7 +230,8 @@ class Search(pl.LightningModule):
         path = Path(folder or self.trainer.default_root_dir) / "architecture.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".json.tmp")
-        temporary.write_text(json.dumps(self.result(), indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(self.result(), indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
         os.replace(temporary, path)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -213,6 +241,7 @@ class Search(pl.LightningModule):
             "history": self.history,
             "seconds": self.seconds,
             "state": self.state(),
+            "in_round": self._in_round,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -224,6 +253,10 @@ class Search(pl.LightningModule):
         saved = checkpoint.get("search")
         if saved is None:
             raise ValueError("ckpt_path: this checkpoint holds no search")
+        if saved["in_round"]:
+            raise ValueError(
+                "ckpt_path: this checkpoint was written inside a round; take one from a round's end"
+            )
         ours = self.settings()
         for name in sorted(ours.keys() | saved["settings"].keys()):
             old, new = saved["settings"].get(name), ours.get(name)
@@ -234,6 +267,7 @@ class Search(pl.LightningModule):
         self.history = saved["history"]
         self.seconds = saved["seconds"]
         self.load_state(saved["state"])
+        self._planned = None
         self.was_finished = self.finished
-        if self.finished:
+        if self.finished and self._trainer is not None:
             self.trainer.should_stop = True  # or it would prune once more

@@ -59,7 +59,10 @@ def draw_batch(source: ImageSource, count: int, seed: int, *key: int) -> ProxyBa
         ValueError: the source has fewer.
     """
     # Data modules take seeds of 32 bits and more; 2^31 keeps to what all take.
-    return ProxyBatch(*source.probe(count, derive_seed(seed, "images", *key) % 2**31))
+    try:
+        return ProxyBatch(*source.probe(count, derive_seed(seed, "images", *key) % 2**31))
+    except ValueError as error:
+        raise ValueError(f"batch_size: cannot draw {count} training images: {error}") from error
 
 
 def draw_crops(source: ImageSource, seed: int, *key: int) -> ProxyBatch:
