@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -188,6 +189,65 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     path = trainer.checkpoint_callback.best_model_path
     with pytest.raises(ValueError, match="written with repeats=2, not 3"):
         run(small(repeats=3), tmp_path, ckpt_path=path)
+
+
+def test_a_checkpoint_from_inside_a_round_is_refused(tmp_path):
+    saver = pl.callbacks.ModelCheckpoint(every_n_train_steps=5, save_top_k=-1)
+    run(small(), tmp_path, enable_checkpointing=True, callbacks=[saver], max_epochs=1)
+    (path,) = tmp_path.rglob("*step=5.ckpt")
+    with pytest.raises(ValueError, match="ckpt_path: this checkpoint was written inside a round"):
+        run(small(), tmp_path, ckpt_path=path)
+
+
+def test_a_limit_on_batches_is_no_decision(tmp_path):
+    with pytest.raises(ValueError, match="limit_train_batches: a round needs all 12 evaluations"):
+        run(small(), tmp_path, limit_train_batches=3)
+
+
+def test_a_baseline_that_is_not_finite_is_drawn_again(tmp_path):
+    class Unlucky(Parameters):
+        calls = 0
+
+        def score(self, network, images, labels):
+            Unlucky.calls += 1
+            return float("inf") if Unlucky.calls == 1 else super().score(network, images, labels)
+
+    search = small(scores=[Unlucky()])
+    run(search, tmp_path)
+    assert search.finished
+    assert all("gains" in c for r in search.history for c in r["candidates"])
+
+    class Hopeless(Parameters):
+        def score(self, network, images, labels):
+            return float("inf")
+
+    with pytest.raises(ValueError, match="round 0: parameters is inf for the supernet in 10 draws"):
+        run(small(scores=[Hopeless()]), tmp_path)
+
+
+def test_the_global_random_state_is_left_alone(tmp_path):
+    search = small(scores=None, repeats=1)
+    seen = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_end(self, *_):
+            seen.append(torch.get_rng_state())
+
+    run(search, tmp_path, callbacks=[Watch()])
+    # A new loader draws once per round; evaluations draw nothing.
+    rounds = [seen[start : start + 12] for start in (0, 12, 24)]
+    assert all(torch.equal(state, states[0]) for states in rounds for state in states)
+
+
+@pytest.mark.parametrize("world", [1, 2, 5])
+def test_ranks_share_all_candidates_in_equal_numbers(world):
+    search = small()
+    dealt = []
+    for rank in range(world):
+        search._trainer = SimpleNamespace(world_size=world, global_rank=rank)
+        dealt.append([int(i) for i in search.train_dataloader()])
+    assert {len(part) for part in dealt} == {-(-12 // world)}
+    assert set().union(*dealt) == set(range(12))
 
 
 def test_monitors_work_on_a_search(tmp_path):
