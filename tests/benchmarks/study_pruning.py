@@ -16,6 +16,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
+import models.indicators
 from callbacks.nasbench201_lookup import look_up, read_table
 from datamodules import ImageFolderDataModule
 from models import PruningSearch
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=72)
     parser.add_argument("--parameters", default="all")
     parser.add_argument("--output", default="sum")
+    parser.add_argument("--scores", nargs="+", help="other indicators than the paper's pair")
     parser.add_argument("--csv", type=Path, default=Path("runs/study_pruning.csv"))
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -66,6 +68,7 @@ def main() -> None:
         for seed in range(given.first, given.first + given.seeds):
             for depth_width in given.depth_width:
                 kappa = NTKConditionNumber(given.batch_norm, given.parameters, given.output)
+                others = [getattr(models.indicators, name)() for name in given.scores or ()]
                 found = search(
                     images,
                     folder,
@@ -73,7 +76,7 @@ def main() -> None:
                     seed=seed,
                     repeats=given.repeats,
                     batch_size=given.batch_size,
-                    scores=[kappa, LinearRegions()],
+                    scores=others or [kappa, LinearRegions()],
                 )
                 row = {
                     "batch_norm": given.batch_norm,
@@ -82,6 +85,7 @@ def main() -> None:
                     "batch_size": given.batch_size,
                     "parameters": given.parameters,
                     "output": given.output,
+                    "scores": "+".join(score.name for score in found.scores),
                     "seed": seed,
                     "seconds": round(found.seconds, 1),
                     "evaluations": found.evaluation_count,
