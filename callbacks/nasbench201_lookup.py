@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import math
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -69,6 +70,11 @@ class NasBench201Lookup(pl.Callback):
                 f"NasBench201Lookup: {type(pl_module).__name__} is no search; it needs "
                 "`finished` and `architecture`"
             )
+        space = getattr(getattr(pl_module, "space", None), "name", "nasbench201")
+        if space != "nasbench201":
+            raise MisconfigurationException(
+                f"NasBench201Lookup: the search is over the space {space}, not nasbench201"
+            )
         self._table = read_table(self.path)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -123,7 +129,10 @@ def _read_csv(path: Path) -> Table:
         table: Table = {}
         for row in reader:
             try:
-                table[row[ARCHITECTURE]] = {name: float(row[c]) for name, c in COLUMNS.items()}
+                accuracies = {name: float(row[c]) for name, c in COLUMNS.items()}
+                if not all(map(math.isfinite, accuracies.values())):
+                    raise ValueError
+                table[row[ARCHITECTURE]] = accuracies
             except (TypeError, ValueError):
                 raise ValueError(
                     f"path: {path}, line {reader.line_num}: not a cell with three accuracies"

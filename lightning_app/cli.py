@@ -1,6 +1,7 @@
 """The command line: Lightning's own, with links from data to model and a last line that helps."""
 
 import sys
+import warnings
 from pydoc import locate
 from typing import Any
 
@@ -129,6 +130,8 @@ def main(args: list[str] | None = None) -> None:
     A mistake of the user is one line and exit code 2; with `JSONARGPARSE_DEBUG=true`, and for
     everything else, there is a traceback.
     """
+    # Lightning's own use of torch; nothing that a user could change.
+    warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
     try:
         ArchitectureCLI(
             args=args,

@@ -313,6 +313,7 @@ class PruningSearch(Search):
             on_step=False,
             on_epoch=True,
             batch_size=1,
+            sync_dist=True,
         )
 
     def result(self) -> dict[str, Any]:
@@ -328,16 +329,21 @@ class PruningSearch(Search):
             "depth_width": depth_width,
             "settings": self.settings(),
             "evaluations": self.evaluation_count,
+            "failed": self._failed(),
             "seconds": round(self.seconds, 3),
             "rounds": self.history,
         }
 
+    def _failed(self) -> int:
+        return sum("error" in entry for done in self.history for entry in done["candidates"])
+
     def summary(self) -> str:
         """One line on what was found, or how far the search came."""
         if not self.finished:
-            return f"{self.round} rounds, {int(self.mask.sum())} operations left"
+            left = int(self.mask.sum())
+            return f"is not finished: {left} operations left after round {self.round}"
         before = "had already finished; " if self.was_finished else ""
         return (
             f"{before}found {self.space.format(self.architecture)} in {self.round} rounds, "
-            f"{self.evaluation_count} evaluations, {self.seconds:.0f} s"
+            f"{self.evaluation_count} evaluations, {self._failed()} failed, {self.seconds:.0f} s"
         )

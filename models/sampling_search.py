@@ -239,6 +239,7 @@ class SamplingSearch(Search):
             on_step=False,
             on_epoch=True,
             batch_size=1,
+            sync_dist=True,
         )
         if len(self.indicators) == 1 and counts["failed"] < counts["evaluated"]:
             scores = self.scores
@@ -250,6 +251,7 @@ class SamplingSearch(Search):
                 on_step=False,
                 on_epoch=True,
                 batch_size=1,
+                sync_dist=True,
             )
 
     def counts(self) -> dict[str, int]:

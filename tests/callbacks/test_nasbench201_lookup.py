@@ -81,6 +81,7 @@ def test_a_missing_file_is_named() -> None:
         (",".join([*COLUMNS.values(), ARCHITECTURE]) + "\n", "has no rows"),
         (",".join([*COLUMNS.values(), ARCHITECTURE]) + "\n1,x,3,|a|\n", "line 2: not a cell"),
         (",".join([*COLUMNS.values(), ARCHITECTURE]) + "\n1,2\n", "line 2: not a cell"),
+        (",".join([*COLUMNS.values(), ARCHITECTURE]) + "\n1,nan,3,|a|\n", "line 2: not a cell"),
         ("", "has no column"),
     ],
 )
