@@ -33,7 +33,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         validation: Share of the training images held out for validation, in [0, 1), the same
             classes in the same mix; 0: no validation. Ignored where the split is published.
         split: `seeded`, or `nasbench201`: the halves that the field compares on.
-        split_file: Published index list for `nasbench201`; without it the halves are seeded.
+        split_file: Published index list for `nasbench201`, of all images that are halved; without
+            it the halves are seeded.
         seed: Of split, order and augmentation, ≥ 0.
         augment: `none`, or steps joined by `+`: `crop` (pad by an eighth of the height, cut at
             random), `flip` (left to right), `cutout` (a square of half the height).
@@ -215,8 +216,6 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     def _validation_source(self) -> str:
         """Whose images are held out for validation."""
-        if self.split_file is not None:
-            return published_split(self.split_file).part
         return self.halved or "train" if self.split == "nasbench201" else "train"
 
     def _divide(self, part: str) -> tuple[Tensor, Tensor]:
@@ -227,11 +226,13 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             rest, held_out = stratified_split(labels, fraction, self.seed)
             origin = f"seed {self.seed}"
         else:
-            _, rest, held_out = published_split(self.split_file)
-            used = torch.cat([rest, held_out])
+            listed, rest, held_out = published_split(self.split_file)
             _check(
-                len(used) > 0 and int(used.min()) >= 0 and int(used.max()) < len(labels),
-                f"split_file: {self.split_file} names images outside 0 to {len(labels) - 1}",
+                listed == part
+                and torch.equal(torch.cat([rest, held_out]).sort()[0], torch.arange(len(labels))),
+                f"split_file: {os.fspath(self.split_file)} lists {len(rest)} + {len(held_out)} "
+                f"images of {listed!r}, expected to divide images 0 to {len(labels) - 1} of "
+                f"{part!r}",
             )
             origin = f"index list {self.split_file}"
         rank_zero_info(

@@ -81,16 +81,17 @@ def test_published_index_list(
 ) -> None:
     for module, names in zip(MODULES, (("train", "valid"), ("xtest", "xvalid")), strict=True):
         write_release(tmp_path, module, monkeypatch)
+        part = "train" if module is CIFAR10DataModule else "test"
+        rest = [i for i in range(1000 if part == "train" else N) if i not in (0, 7)]
         path = tmp_path / "split.txt"
         path.write_text(
-            json.dumps({names[0]: ["int", ["1", "2", "5"]], names[1]: ["int", ["0", "7"]]})
+            json.dumps({names[0]: ["int", [*map(str, rest)]], names[1]: ["int", ["0", "7"]]})
         )
         data = module(tmp_path, split="nasbench201", split_file=path)
         with caplog.at_level("INFO"):
             data.setup("fit")
-        assert f"index list {path}: 3 images" in caplog.text
-        kept = data.dataset("train" if module is CIFAR10DataModule else "test")
-        assert kept.indices.tolist() == [1, 2, 5]
+        assert f"index list {path}: {len(rest)} images" in caplog.text
+        assert data.dataset(part).indices.tolist() == rest
         assert data.dataset("val").indices.tolist() == [0, 7]
     seeded = CIFAR100DataModule(tmp_path, split="nasbench201", seed=3)
     with caplog.at_level("INFO"):
@@ -98,12 +99,34 @@ def test_published_index_list(
     assert "split nasbench201 by seed 3: 100 images of test kept, 100 for validation" in caplog.text
 
 
-def test_index_outside_the_images_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_release(tmp_path, CIFAR10DataModule, monkeypatch)
+@pytest.mark.parametrize(
+    ("module", "lists", "found"),
+    [
+        (
+            CIFAR10DataModule,
+            {"train": [*range(999)], "valid": [1000]},
+            "999 \\+ 1 images of 'train'",
+        ),
+        (CIFAR10DataModule, {"train": [0, 2], "valid": [1]}, "2 \\+ 1 images of 'train'"),
+        (CIFAR10DataModule, {"train": [*range(1000)], "valid": [1000]}, "1000 \\+ 1 images"),
+        # Other datasets' lists.
+        (CIFAR10DataModule, {"xtest": [*range(N)], "xvalid": []}, "200 \\+ 0 images of 'test'"),
+        (CIFAR100DataModule, {"train": [*range(N)], "valid": []}, "200 \\+ 0 images of 'train'"),
+        (CIFAR100DataModule, {"xtest": [0], "xvalid": [1]}, "1 \\+ 1 images of 'test'"),
+    ],
+)
+def test_lists_that_do_not_divide_the_images_are_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: type[ImageDataModule],
+    lists: dict[str, list[int]],
+    found: str,
+) -> None:
+    write_release(tmp_path, module, monkeypatch)
     path = tmp_path / "split.txt"
-    path.write_text(json.dumps({"train": [0], "valid": [1000]}))
-    data = CIFAR10DataModule(tmp_path, split="nasbench201", split_file=path)
-    with pytest.raises(ValueError, match=r"split_file: .*names images outside 0 to 999"):
+    path.write_text(json.dumps(lists))
+    data = module(tmp_path, split="nasbench201", split_file=path)
+    with pytest.raises(ValueError, match=rf"split_file: .*split.txt lists {found}.*to divide"):
         data.setup("fit")
 
 
