@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torchvision.datasets import CIFAR10, CIFAR100
-from torchvision.datasets.utils import download_and_extract_archive
+from torchvision.datasets.utils import extract_archive
 
 from datamodules.base import ImageDataModule
 from datamodules.dataset import MemorySource
+from datamodules.download import fetch
 from datamodules.files import staging, verify
 from datamodules.safe_pickle import load_arrays
 
@@ -38,13 +39,8 @@ class _CIFARDataModule(ImageDataModule):
         if not self.download or all((self.folder / name).is_file() for name in names):
             return
         with staging(self.folder) as folder:
-            download_and_extract_archive(
-                self.release.url,
-                str(folder),
-                filename=self.release.filename,
-                md5=self.release.tgz_md5,
-                remove_finished=True,
-            )
+            archive = fetch([self.release.url], self.release.tgz_md5, folder, self.folder)
+            extract_archive(str(archive), remove_finished=True)
             inner = folder / self.release.base_folder
             for file in inner.iterdir():
                 file.rename(folder / file.name)

@@ -4,16 +4,16 @@ import os
 from math import prod
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
-from torchvision.datasets.utils import download_and_extract_archive
+from torchvision.datasets.utils import extract_archive
 
 from datamodules.base import ImageDataModule
 from datamodules.dataset import MemorySource
+from datamodules.download import fetch
 from datamodules.files import staging
 
 _FILES = {"train": "train", "test": "t10k"}
@@ -49,7 +49,8 @@ class MNISTDataModule(ImageDataModule):
             return
         with staging(self.folder) as folder:
             for name, md5 in MNIST.resources:
-                _download_from_first(MNIST.mirrors, name, md5, folder)
+                urls = [mirror + name for mirror in MNIST.mirrors]
+                extract_archive(str(fetch(urls, md5, folder, self.folder)))
 
     def load(self, part: str) -> MemorySource:
         images, labels = (
@@ -82,13 +83,3 @@ def read_idx(path: Path) -> Tensor:
     if len(data) != prod(shape):
         raise ValueError(f"{path}: truncated, {len(data)} bytes of data, expected {prod(shape)}")
     return torch.from_numpy(data.copy()).view(shape)
-
-
-def _download_from_first(mirrors: list[str], name: str, md5: str, folder: Path) -> None:
-    for mirror in mirrors[:-1]:
-        try:
-            download_and_extract_archive(mirror + name, str(folder), filename=name, md5=md5)
-        except (URLError, RuntimeError):
-            continue
-        return
-    download_and_extract_archive(mirrors[-1] + name, str(folder), filename=name, md5=md5)

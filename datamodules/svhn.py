@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from scipy.io import loadmat
 from torchvision.datasets import SVHN
-from torchvision.datasets.utils import download_url
 
 from datamodules.base import ImageDataModule
 from datamodules.dataset import MemorySource
+from datamodules.download import fetch
 from datamodules.files import verify
 
 
@@ -44,8 +44,8 @@ class SVHNDataModule(ImageDataModule):
                 continue
             Path(self.root).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".svhn-", dir=self.root) as folder:
-                download_url(url, folder, name, md5)
-                os.replace(Path(folder, name), Path(self.root, name))
+                file = fetch([url], md5, Path(folder), Path(self.root))
+                os.replace(file, Path(self.root, name))
 
     def load(self, part: str) -> MemorySource:
         _, name, md5 = SVHN.split_list[part]

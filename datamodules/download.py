@@ -1,0 +1,34 @@
+"""Files from the web, from the first mirror that has them."""
+
+from collections.abc import Sequence
+from http.client import HTTPException
+from pathlib import Path
+
+from torchvision.datasets.utils import download_url
+
+
+def fetch(urls: Sequence[str], md5: str, folder: Path, root: Path) -> Path:
+    """Download one file under the last part of its address.
+
+    Args:
+        urls: Addresses of the same file, tried in turn.
+        md5: Its sum, in hexadecimal.
+        folder: Where to put it.
+        root: Where users put the files themselves; named where every address fails.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        OSError: No address gives the file; the message names each with the reason.
+    """
+    failures = []
+    for url in urls:
+        name = url.rpartition("/")[2]
+        try:
+            download_url(url, str(folder), name, md5)
+        except (OSError, RuntimeError, HTTPException) as error:
+            failures.append(f"{url}: {str(error) or type(error).__name__}")
+        else:
+            return folder / name
+    raise OSError(f"download: {'; '.join(failures)}; put the files under {root} yourself")
