@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 
@@ -66,17 +66,26 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def staging(target: str | os.PathLike[str]) -> Iterator[Path]:
+def staging(
+    target: str | os.PathLike[str], is_whole: Callable[[Path], bool] | None = None
+) -> Iterator[Path]:
     """Fill a new folder that appears as `target` when the block ends, and only then.
 
     An interrupted block leaves nothing under `target`'s name. Where there is a `target` already,
     its files are replaced one by one and others in it are kept.
+
+    Args:
+        target: The folder to make.
+        is_whole: Whether a `target` is kept as it is, since another process has made it meanwhile
+            and may have its files open; by default none is.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield folder
+        if is_whole is not None and is_whole(target):
+            return
         folder.chmod(0o755)  # mkdtemp's 0o700 shuts out other users of a shared folder
         try:
             os.replace(folder, target)

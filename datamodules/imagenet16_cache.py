@@ -34,18 +34,20 @@ def build(root: Path, cache: Path, num_classes: int) -> None:
 
     Args:
         root: Folder of the released files, verified.
-        cache: Folder to make; one already there is replaced.
+        cache: Folder to make; one already there is replaced, unless it is whole: another node
+            has then made it meanwhile.
 
     Raises:
         ValueError: A file is no batch of ImageNet16.
     """
-    with staging(cache) as folder:
+    with staging(cache, is_whole) as folder:
         shapes = {
             part: _write_part([root / name for name in names], folder, part, num_classes)
             for part, names in PART_FILES.items()
         }
         (folder / "manifest.json").write_text(json.dumps({"format": _FORMAT, "shapes": shapes}))
-        shutil.rmtree(cache, ignore_errors=True)
+        if not is_whole(cache):
+            shutil.rmtree(cache, ignore_errors=True)
 
 
 def is_whole(cache: Path) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules import ImageNet16DataModule, imagenet16
+from datamodules import ImageNet16DataModule, imagenet16, imagenet16_cache
 from datamodules.imagenet16_cache import PART_FILES
 
 NAMES = [*PART_FILES["train"], *PART_FILES["test"]]
@@ -131,6 +131,15 @@ def test_damaged_cache_is_built_again(root: Path) -> None:
     assert len(opened(root).dataset("train")) == 1200
     (cache / "manifest.json").write_text(json.dumps({"format": 0, "shapes": {}}))
     assert len(opened(root).dataset("train")) == 1200
+
+
+def test_cache_that_another_node_has_just_made_is_kept(root: Path) -> None:
+    opened(root)
+    cache = root / "imagenet16-120"
+    before = {path: path.stat().st_ino for path in [cache, *cache.iterdir()]}
+    imagenet16_cache.build(root, cache, 120)
+    assert {path: path.stat().st_ino for path in [cache, *cache.iterdir()]} == before
+    assert [path for path in root.iterdir() if path.is_dir()] == [cache]
 
 
 def test_read_only_root(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
