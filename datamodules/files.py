@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -60,9 +61,13 @@ def _read_stamp(path: Path) -> dict[str, list[str | int]]:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file's content in one step, whoever else is writing it."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)
+    # Not by tempfile, whose mode 0o600 shuts out other users of a shared folder.
+    part = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    try:
+        part.write_text(text)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.files import staging, verify
+from datamodules.files import staging, verify, write_text
 
 
 def md5(content: bytes) -> str:
@@ -59,6 +59,18 @@ def test_note_that_cannot_be_written_is_done_without(folder: Path) -> None:
 def test_damaged_note_is_ignored(folder: Path) -> None:
     (folder / ".verified.json").write_text('{"a": [')
     verify(folder, SUMS)
+
+
+def test_note_has_the_mode_of_other_files(folder: Path) -> None:
+    verify(folder, SUMS)
+    assert (folder / ".verified.json").stat().st_mode == (folder / "a").stat().st_mode
+
+
+def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path / "target", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 def test_staging_appears_whole_or_not_at_all(tmp_path: Path) -> None:
