@@ -57,6 +57,10 @@ class MNISTDataModule(ImageDataModule):
             read_idx(self.folder / f"{_FILES[part]}-{kind}-ubyte")
             for kind in ("images-idx3", "labels-idx1")
         )
+        if labels.ndim != 1:
+            raise ValueError(
+                f"{self.folder}: {part} labels of shape {tuple(labels.shape)}, expected one axis"
+            )
         if images.shape != (len(labels), *self.in_shape[1:]):
             raise ValueError(
                 f"{self.folder}: {part} images of shape {tuple(images.shape)} for {len(labels)} "

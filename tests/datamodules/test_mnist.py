@@ -63,6 +63,13 @@ def test_wrong_shape_is_named(root: Path) -> None:
         MNISTDataModule(root).setup("fit")
 
 
+@pytest.mark.parametrize(("shape", "found"), [((), r"\(\)"), ((40, 1), r"\(40, 1\)")])
+def test_labels_of_another_rank_are_named(root: Path, shape: tuple[int, ...], found: str) -> None:
+    write_idx(root / "MNIST/raw/train-labels-idx1-ubyte", np.zeros(shape))
+    with pytest.raises(ValueError, match=rf"train labels of shape {found}, expected one axis"):
+        MNISTDataModule(root).setup("fit")
+
+
 def test_label_out_of_range_is_named(root: Path) -> None:
     write_idx(root / "MNIST/raw/train-labels-idx1-ubyte", np.arange(40) % 11)
     with pytest.raises(ValueError, match=r"labels of 'train' lie in \[0, 10\], expected 0 to 9"):
