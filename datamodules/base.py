@@ -22,8 +22,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     """Images as uint8 on the way to the device; augmented, normalised and shuffled by seed alone.
 
     Loaders hand out `(images uint8, labels, indices)`; `on_after_batch_transfer` turns that, on
-    the device, into what a model's step receives: normalised float32 images (B, C, H, W) with
-    int64 labels (B,), and for `predict` the images alone. Only training batches are augmented.
+    the device, into what a model's step receives: normalised images (B, C, H, W), float32
+    unless the trainer's precision is another, with int64 labels (B,), and for `predict` the images
+    alone. Only training batches are augmented.
     The order of an epoch is a function of (seed, epoch), the augmentation of an image one of
     (seed, epoch, image): neither depends on workers, ranks, the global random state or a resume.
 
@@ -136,6 +137,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         trainer = self.trainer
         assert trainer is not None  # Lightning calls this hook, nobody else
         images, labels = self.prepare(batch, trainer.current_epoch if trainer.training else None)
+        # Lightning has set the precision of the batch already, when its images were still uint8.
+        images = trainer.precision_plugin.convert_input(images)
         return images if trainer.predicting else (images, labels)
 
     def prepare(self, batch: Batch, epoch: int | None = None) -> tuple[Tensor, Tensor]:

@@ -82,6 +82,17 @@ def test_stages_receive_normalised_images_and_only_training_is_augmented() -> No
     assert torch.equal(model.seen["val"][0], data.normalise(part.source.images[part.indices[:100]]))
 
 
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("64-true", torch.float64), ("bf16-true", torch.bfloat16)]
+)
+def test_images_have_the_precision_of_the_trainer(precision: str, dtype: torch.dtype) -> None:
+    data = DigitsDataModule(batch_size=500)
+    images = trained_on(data, precision=precision, max_epochs=1)
+    assert images.dtype == dtype
+    predictions = trainer(precision=precision).predict(Recorder(), datamodule=data)
+    assert predictions[0].dtype == dtype
+
+
 def test_predict_hands_on_images_alone() -> None:
     data = DigitsDataModule(batch_size=100)
     predictions = trainer().predict(Recorder(), datamodule=data)
