@@ -43,7 +43,8 @@ class ImageNet16DataModule(ImageDataModule):
             user's cache folder.
 
     Raises:
-        FileNotFoundError: A file of the release is missing and there is no cache.
+        FileNotFoundError: A file of the release is missing and there is no cache, or there is no
+            `root` and no `cache_dir` is given.
         ValueError: A file has another md5; the message names both.
     """
 
@@ -90,6 +91,8 @@ class ImageNet16DataModule(ImageDataModule):
         if self.cache_dir is not None:
             return Path(self.cache_dir).expanduser()
         root = Path(self.root)
+        if not root.is_dir():
+            raise FileNotFoundError(f"root: no folder {root}")
         if is_whole(root / self._cache_name) or os.access(root, os.W_OK):
             return root
         user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()

@@ -154,6 +154,15 @@ def test_read_only_root(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     opened(root)
 
 
+def test_mistyped_root_is_named_though_there_is_a_cache_of_the_user(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    opened(root, cache_dir=tmp_path / "user" / "architecture-convergence")
+    with pytest.raises(FileNotFoundError, match=r"root: no folder .*imagnet16"):
+        opened(tmp_path / "imagnet16")
+
+
 def test_cache_folder_by_argument(root: Path, tmp_path: Path) -> None:
     before = sorted(root.iterdir())
     opened(root, cache_dir=tmp_path / "cache")
