@@ -24,8 +24,8 @@ class DigitsDataModule(ImageDataModule):
 
     num_classes = 10
     in_shape = (1, 8, 8)
-    mean = (0.3053,)
-    std = (0.3759,)
+    mean = (0.3057,)
+    std = (0.3760,)
 
     def __init__(self, root: str | os.PathLike[str] = "data", **kwargs: Any) -> None:
         super().__init__(root, **kwargs)

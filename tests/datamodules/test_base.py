@@ -99,6 +99,12 @@ def test_predict_hands_on_images_alone() -> None:
     assert [p.shape for p in predictions] == [(100, 10)] * 3 + [(59, 10)]
 
 
+def test_statistics_are_those_of_the_training_images() -> None:
+    pixels = DigitsDataModule(validation=0).dataset("train").source.images.double() / 255
+    assert pixels.mean().item() == pytest.approx(DigitsDataModule.mean[0], abs=5e-5)
+    assert pixels.std().item() == pytest.approx(DigitsDataModule.std[0], abs=5e-5)
+
+
 def test_normalise_matches_float64_reference() -> None:
     data = DigitsDataModule()
     images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
