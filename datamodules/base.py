@@ -80,10 +80,12 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         published = split == "nasbench201"
         _check(not published or self.halved is not None, f"split: {name} has no nasbench201 split")
         _check(published or split_file is None, "split_file: only used with split='nasbench201'")
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)
+        # Not logged: Lightning refuses to where the model has another value of the same name.
         # Checkpoints are read with weights_only: no Path.
         self.save_hyperparameters(
-            {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in self.hparams.items()}
+            {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in self.hparams.items()},
+            logger=False,
         )
         self.root = os.path.expanduser(root)
         self.batch_size = batch_size

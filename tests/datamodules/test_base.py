@@ -6,6 +6,7 @@ import jsonargparse
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor, nn
 
 import datamodules
@@ -186,6 +187,13 @@ def test_probe_is_fixed_and_leaves_the_random_state() -> None:
 def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DigitsDataModule(**arguments)
+
+
+def test_model_may_have_an_argument_of_the_same_name(tmp_path: Path) -> None:
+    model, data = Recorder(), DigitsDataModule(seed=1)
+    model.save_hyperparameters({"seed": 2})
+    trainer(max_epochs=1, logger=CSVLogger(tmp_path)).fit(model, datamodule=data)
+    assert (model.hparams["seed"], data.hparams["seed"]) == (2, 1)
 
 
 def test_hyper_parameters_are_builtins(tmp_path: Path) -> None:
