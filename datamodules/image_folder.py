@@ -8,7 +8,7 @@ import torch
 
 from datamodules.augmentation import BATCH_STEPS
 from datamodules.base import ImageDataModule
-from datamodules.dataset import ImageSource
+from datamodules.dataset import ImageSource, MemorySource
 from datamodules.folder_source import FolderSource, class_folders
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -30,8 +30,9 @@ class ImageFolderDataModule(ImageDataModule):
         image_size: Height and width.
         resize: Short side in pixels before the centre is cut out, at least `image_size`; by
             default the same. ImageNet's usual is 256 for an `image_size` of 224.
-        in_memory: Whether to keep the images; `auto`: those of a folder that take at most a
-            quarter of the machine's memory.
+        in_memory: Whether to keep the images; `auto`: those of a folder, if all that are
+            kept by all processes of the machine (`LOCAL_WORLD_SIZE`) take at most a quarter of its
+            memory.
         corrupt: What to do about an image that cannot be read: `raise` an error that names it,
             or `skip` it with a warning.
         mean: Per channel, of pixels in [0, 1]. ImageNet's by default.
@@ -95,8 +96,11 @@ class ImageFolderDataModule(ImageDataModule):
             return False
         if self.in_memory != "auto":
             return self.in_memory
-        size = count * torch.Size(self.in_shape).numel()
-        return size <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+        kept = sum(len(s.labels) for s in self._sources.values() if isinstance(s, MemorySource))
+        size = (kept + count) * torch.Size(self.in_shape).numel()
+        # Every process of the machine keeps its own.
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        return size * processes <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
 
     def _has(self, part: str) -> bool:
         return (Path(self.root) / part).is_dir()

@@ -101,6 +101,18 @@ def test_auto_streams_what_does_not_fit(tmp_path: Path, monkeypatch: pytest.Monk
     assert not hasattr(streamed, "images")
 
 
+@pytest.mark.parametrize(("processes", "kept"), [("1", [True, False]), ("2", [False, True])])
+def test_auto_counts_processes_and_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str, kept: list[bool]
+) -> None:
+    root = write_folder(tmp_path, {"train": 4, "test": 2})
+    # A quarter holds 17 images of 3×16×16: training's 12, not the other 6 as well.
+    monkeypatch.setattr("os.sysconf", lambda name: 17 if name == "SC_PHYS_PAGES" else 4 * 768)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    data = ImageFolderDataModule(root, image_size=16)
+    assert [hasattr(data.dataset(p).source, "images") for p in ("train", "test")] == kept
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_resized_crop_depends_on_seed_and_epoch_alone(tmp_path: Path, num_workers: int) -> None:
     root = write_folder(tmp_path, {"train": 4})
