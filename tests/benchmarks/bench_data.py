@@ -7,6 +7,7 @@ needed: its files are replaced by random pixels of the same size in the same for
 import argparse
 import os
 import platform
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -20,7 +21,12 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
-from datamodules import CIFAR10DataModule, ImageNet16DataModule, imagenet16_cache
+from datamodules import (
+    CIFAR10DataModule,
+    ImageFolderDataModule,
+    ImageNet16DataModule,
+    imagenet16_cache,
+)
 from datamodules.dataset import MemorySource
 from datamodules.files import write_text
 
@@ -135,11 +141,25 @@ def time_opening() -> None:
         )
 
 
+def time_folder(archive: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        (train,) = Path(folder).rglob("train")
+        start = time.perf_counter()
+        data = ImageFolderDataModule(train.parent, image_size=32, validation=0)
+        count = len(data.dataset("train")) + len(data.dataset("test"))
+        seconds = time.perf_counter() - start
+    print(f"{count} JPEG images into memory: {seconds:.1f} s (under 20 s is asked for)")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     # One by default: beside other work on few cores, threads mostly wait for each other.
     parser.add_argument("--threads", type=int, default=1)
-    torch.set_num_threads(parser.parse_args().threads)
+    parser.add_argument("--data", type=Path, help="folder of cifar10-jpeg-12k.tar")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, load "
         f"{os.getloadavg()[0]:.1f}; torch {torch.__version__}, {torch.get_num_threads()} threads; "
@@ -148,6 +168,8 @@ def main() -> None:
     compare_epochs()
     compare_loops()
     time_opening()
+    if arguments.data is not None:
+        time_folder(arguments.data / "cifar10-jpeg-12k.tar")
 
 
 if __name__ == "__main__":
