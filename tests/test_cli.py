@@ -108,7 +108,7 @@ def config(old: str = "", new: str = "") -> str:
             "--ckpt_path none.ckpt",
             r"ckpt_path: no file none.ckpt; expected a checkpoint, or one of",
         ),
-        ("--ckpt_path last", r"ckpt_path: no last.ckpt under runs/quickstart/"),
+        ("--ckpt_path last", r"ckpt_path: no run to go on with under runs/quickstart"),
     ],
 )
 def test_mistakes_on_the_command_line(
