@@ -10,6 +10,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
+from torchvision.ops import StochasticDepth
 
 
 @runtime_checkable
@@ -68,10 +69,9 @@ def probe(
 
 @contextmanager
 def dropout_off(module: nn.Module) -> Iterator[None]:
-    """Dropout layers in evaluation mode within the block."""
-    dropouts = [
-        m for m in module.modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.training
-    ]
+    """Dropout and drop-path layers in evaluation mode within the block."""
+    kinds = (nn.modules.dropout._DropoutNd, StochasticDepth)
+    dropouts = [m for m in module.modules() if isinstance(m, kinds) and m.training]
     for dropout in dropouts:
         dropout.eval()
     try:

@@ -58,6 +58,10 @@ class ArchitectureCLI(LightningCLI):
         path = self.config[subcommand].get("ckpt_path")
         arguments = checkpoint_arguments(path) if path else {}
         arguments.pop("_instantiator", None)
+        if subcommand == "fit":
+            # What to train is asked for; the module refuses a checkpoint of anything else.
+            for name in ("space", "architecture"):
+                arguments.pop(name, None)
         if not arguments:
             return
         given = self.config[subcommand].model.class_path

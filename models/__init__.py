@@ -1,5 +1,6 @@
 """LightningModules, and below them topologies, networks, spaces and indicators."""
 
+from models.cell_classifier import CellClassifier
 from models.classifier import ImageClassifier
 from models.dag_classifier import DagConvClassifier, DagMLPClassifier
 from models.dag_space_classifier import DagSpaceClassifier
@@ -8,6 +9,7 @@ from models.sampling_search import SamplingSearch
 from models.search import DepthWidthFilter
 
 __all__ = [
+    "CellClassifier",
     "DagConvClassifier",
     "DagMLPClassifier",
     "DagSpaceClassifier",

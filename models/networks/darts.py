@@ -12,6 +12,30 @@ from models.networks.operations import build_operation, relu_conv_bn
 from models.topology import DartsCell
 
 
+class DropPath(StochasticDepth):  # type: ignore[misc]
+    """torchvision's, with the probability in a tensor: compiled code outlives a change of it."""
+
+    survival: Tensor
+
+    def __init__(self) -> None:
+        super().__init__(0.0, mode="row")
+        self.register_buffer("survival", torch.ones(()), persistent=False)
+        self.active = False
+
+    def set(self, probability: float) -> None:
+        """Drop a sample with this probability, in [0, 1)."""
+        self.p = probability
+        self.active = probability > 0
+        self.survival.fill_(1 - probability)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same, some samples zero and the others scaled up."""
+        if not (self.training and self.active):
+            return x
+        survives = torch.rand(len(x), 1, 1, 1, device=x.device) < self.survival
+        return x * survives / self.survival
+
+
 class DartsCellModule(nn.Module):
     """A cell as a module: nodes are sums of two operations, the output concatenates four nodes.
 
@@ -81,7 +105,7 @@ class DartsNetwork(nn.Module):
         super().__init__()
         if auxiliary is not None and cells < 3:
             raise ValueError(f"auxiliary: the head needs at least 3 cells, got {cells}")
-        self._stochastic_depth = StochasticDepth(0.0, mode="row")
+        self._drop_path = DropPath()
         self.drop_path = drop_path
         self.cells = nn.ModuleList()
         reductions = reduction_cells(cells)
@@ -97,7 +121,7 @@ class DartsNetwork(nn.Module):
                     channels,
                     reduction,
                     after_reduction,
-                    self._stochastic_depth,
+                    self._drop_path,
                 )
             )
             before_last, last = last, len(DartsCell.NODES) * channels
@@ -112,24 +136,29 @@ class DartsNetwork(nn.Module):
     @property
     def drop_path(self) -> float:
         """Probability that a sample skips an operation in training; set it anew every epoch."""
-        return float(self._stochastic_depth.p)
+        return float(self._drop_path.p)
 
     @drop_path.setter
     def drop_path(self, probability: float) -> None:
         if not 0 <= probability < 1:
             raise ValueError(f"drop_path: expected a probability in [0, 1), got {probability}")
-        self._stochastic_depth.p = probability
+        self._drop_path.set(probability)
 
     def stems(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The two inputs of the first cell."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (N, in_channels, H, W) to logits (N, num_classes)."""
+    def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Images (N, in_channels, H, W) to logits (N, num_classes); if asked to, to both heads'."""
         before_last, last = self.stems(x)
-        for cell in self.cells:
+        middle = last
+        for i, cell in enumerate(self.cells):
             before_last, last = last, cell(before_last, last)
+            if i == self._auxiliary_at:
+                middle = last
         logits: Tensor = self.head(last)
+        if auxiliary and self.auxiliary_head is not None:
+            return logits, self.auxiliary_head(middle)
         return logits
 
     def logits_and_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,13 +169,9 @@ class DartsNetwork(nn.Module):
         """
         if self.auxiliary_head is None:
             raise ValueError("auxiliary: this network was built without auxiliary head")
-        before_last, last = self.stems(x)
-        middle = last
-        for i, cell in enumerate(self.cells):
-            before_last, last = last, cell(before_last, last)
-            if i == self._auxiliary_at:
-                middle = last
-        return self.head(last), self.auxiliary_head(middle)
+        # By `__call__`, which is what `compile()` compiles.
+        logits, auxiliary = self(x, auxiliary=True)
+        return logits, auxiliary
 
 
 def cifar_auxiliary_head(channels: int, num_classes: int) -> nn.Sequential:
