@@ -4,7 +4,7 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -13,11 +13,25 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 
-class PredictionWriter(BasePredictionWriter):
-    """Write `predictions.csv` in the run's folder: index, most probable class, its probability.
+@runtime_checkable
+class NamesImages(Protocol):
+    """A DataModule that knows what its images and classes are called."""
 
-    The index is that of the image in the predict dataloader. With several processes each writes
-    its own images to `predictions_<rank>.csv`.
+    classes: Sequence[str]
+    """Names by label; may be empty."""
+
+    def predicted(self) -> list[str]:
+        """Names of the images that this process has predicted, in order."""
+        ...
+
+
+class PredictionWriter(BasePredictionWriter):
+    """Write `predictions.csv` in the run's folder, a line per image.
+
+    Its columns: `image`, the file's path below the folder that was predicted, or the number of the
+    image where there are no files; `class`, the name of the most probable class, or its number
+    where classes have no names; `class_index`, its number; and its `probability`. With several
+    processes each writes its own images to `predictions_<rank>.csv`.
     """
 
     def __init__(self) -> None:
@@ -36,12 +50,24 @@ class PredictionWriter(BasePredictionWriter):
         path = folder / f"predictions{rank}.csv"
         folder.mkdir(parents=True, exist_ok=True)
         probabilities: Tensor = torch.cat(list(predictions)).cpu()
-        best, classes = probabilities.max(1)
-        indices = [index for batch in batch_indices[0] for index in batch]
+        best, found = probabilities.max(1)
+        images, classes = _names(trainer, batch_indices)
         temporary = path.with_suffix(".csv.tmp")
-        with temporary.open("w", newline="") as file:
+        with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
-            writer.writerow(["index", "class", "probability"])
-            writer.writerows(zip(indices, classes.tolist(), best.tolist(), strict=True))
+            writer.writerow(["image", "class", "class_index", "probability"])
+            for image, index, probability in zip(
+                images, found.tolist(), best.tolist(), strict=True
+            ):
+                name = classes[index] if classes else index
+                writer.writerow([image, name, index, probability])
         os.replace(temporary, path)
-        rank_zero_info(f"{len(indices)} predictions written to {path}")
+        rank_zero_info(f"{len(images)} predictions written to {path}")
+
+
+def _names(trainer: pl.Trainer, batch_indices: Sequence[Any]) -> tuple[list[Any], Sequence[str]]:
+    """What images and classes are called; images by number where nobody knows."""
+    data = getattr(trainer, "datamodule", None)
+    if isinstance(data, NamesImages):
+        return data.predicted(), data.classes
+    return [index for batch in batch_indices[0] for index in batch], ()

@@ -2,6 +2,8 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
@@ -12,10 +14,11 @@ from torch.utils.data import DataLoader
 
 from datamodules.augmentation import BATCH_STEPS, Draws, crop_and_flip, cut_out, draw, parse_steps
 from datamodules.dataset import Batch, EpochSampler, ImageSource, SplitDataset
+from datamodules.folder_source import FolderSource
 from datamodules.seeding import Stream, generator
 from datamodules.splits import published_split, stratified_split
 
-Part = Literal["train", "val", "test"]
+Part = Literal["train", "val", "test", "predict"]
 
 
 class ImageDataModule(pl.LightningDataModule, ABC):
@@ -40,18 +43,22 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         augment: `none`, or steps joined by `+`: `crop` (pad by an eighth of the height, cut at
             random), `flip` (left to right), `cutout` (a square of half the height).
         num_workers: Processes that read ahead. 0 is fastest for images in memory.
+        predict_folder: Images to predict instead of the test images: all that lie in this folder
+            or anywhere below it, resized to `in_shape` and normalised like the others.
 
     Attributes:
         num_classes: Number of classes.
         in_shape: Channels, height and width.
         mean: Per channel, of pixels in [0, 1], over this dataset's training images.
         std: Likewise.
+        classes: Names by label; empty where they are not known.
     """
 
     num_classes: int
     in_shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    classes: Sequence[str] = ()
 
     augmentations: ClassVar[tuple[str, ...]] = BATCH_STEPS
     halved: ClassVar[Literal["train", "test"] | None] = None
@@ -67,6 +74,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
         augment: str = "none",
         num_workers: int = 0,
+        predict_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         _check(batch_size >= 1, f"batch_size: {batch_size}, expected at least 1")
@@ -94,6 +102,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self.split_file = split_file
         self.seed = seed
         self.num_workers = num_workers
+        self.predict_folder = predict_folder
+        self._predicted: list[Tensor] = []
         self._steps = parse_steps(augment, self.augmentations)
         self._sources: dict[str, ImageSource] = {}
         self._datasets: dict[str, SplitDataset] = {}
@@ -107,7 +117,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         if stage == "fit":
             self.dataset("train")
-        self.dataset("val" if stage in ("fit", "validate") else "test")
+        self.dataset("val" if stage in ("fit", "validate") else self._tested(stage))
 
     def dataset(self, part: Part) -> SplitDataset:
         """The images of one split, loaded on first use. `val` is empty for `validation=0`."""
@@ -132,8 +142,28 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """The test images in order; Lightning deals them to ranks without repeating any."""
-        return self._loader("test", sampled=False)
+        """The test images, or those of `predict_folder`, in order.
+
+        Lightning deals them to ranks without repeating any.
+        """
+        self._predicted = []
+        return self._loader(self._tested("predict"), sampled=False)
+
+    def predicted(self) -> list[str]:
+        """The images that this process has predicted, in order: paths below the folder, or numbers.
+
+        Images left out because they cannot be read are not among them.
+        """
+        source = self.dataset(self._tested("predict")).source
+        return [source.name(index) for part in self._predicted for index in part.tolist()]
+
+    def read_folder(self, folder: Path, classes: Sequence[str] | None = None) -> FolderSource:
+        """Images below a folder, of the size of `in_shape`; of these class folders, or all."""
+        channels, size, _ = self.in_shape
+        return FolderSource(folder, classes, size, size, "raise", self.seed, channels)
+
+    def _tested(self, stage: str) -> Part:
+        return "predict" if stage == "predict" and self.predict_folder is not None else "test"
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
         trainer = self.trainer
@@ -141,6 +171,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         images, labels = self.prepare(batch, trainer.current_epoch if trainer.training else None)
         # Lightning has set the precision of the batch already, when its images were still uint8.
         images = trainer.precision_plugin.convert_input(images)
+        if trainer.predicting:
+            self._predicted.append(batch[2].cpu())
         return images if trainer.predicting else (images, labels)
 
     def prepare(self, batch: Batch, epoch: int | None = None) -> tuple[Tensor, Tensor]:
@@ -203,7 +235,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     def _source(self, part: str) -> ImageSource:
         if part not in self._sources:
-            source = self.load(part)
+            if part == "predict" and self.predict_folder is not None:
+                source: ImageSource = self.read_folder(Path(self.predict_folder).expanduser())
+            else:
+                source = self.load(part)
             n = len(source.labels)
             _check(n > 0, f"root: {self.root} holds no image of {part!r}")
             low, high = int(source.labels.min()), int(source.labels.max())

@@ -81,6 +81,9 @@ class CIFAR10DataModule(_CIFARDataModule):
     num_classes = 10
     mean = (0.4914, 0.4822, 0.4465)
     std = (0.2470, 0.2435, 0.2616)
+    classes = (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    )  # fmt: skip
     halved = "train"
     release = CIFAR10
     label_key = "labels"

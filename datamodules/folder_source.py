@@ -26,17 +26,19 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class FolderSource:
-    """Images of `folder/<class>/…`, as uint8 RGB of one size, read when asked for.
+    """Images of `folder/<class>/…`, as uint8 of one size, read when asked for.
 
     The short side is resized to `resize` and the centre cut out.
 
     Args:
         folder: Holds one folder per class.
-        classes: Names of the class folders in the order of their labels.
+        classes: Names of the class folders in the order of their labels; None: all images below
+            the folder, whatever its folders are called, each with label 0.
         size: Height and width of an image.
         resize: Short side before the cut, ≥ `size`.
         corrupt: `raise` on an image that cannot be read, or `skip` it with a warning.
         seed: Of the crops of random area that `fetch` makes when given an epoch.
+        channels: 3 for RGB, 1 for grey.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -46,36 +48,32 @@ class FolderSource:
     def __init__(
         self,
         folder: Path,
-        classes: Sequence[str],
+        classes: Sequence[str] | None,
         size: int,
         resize: int,
         corrupt: Literal["raise", "skip"],
         seed: int,
+        channels: int = 3,
     ) -> None:
         self.folder = folder
-        self.classes = classes
+        self.classes = () if classes is None else classes
         self.size = size
         self.resize = resize
         self.corrupt = corrupt
         self.seed = seed
-        found = class_folders(folder)
-        unknown = sorted(set(found) - set(classes))
-        if unknown:
-            raise ValueError(f"root: {folder / unknown[0]} is no class of the training folder")
-        names, labels = [], []
-        for label, name in enumerate(classes):
-            images = _images(folder / name) if name in found else []
-            if name in found and not images:
-                raise ValueError(f"root: {folder / name} holds no image")
-            names += images
-            labels += [label] * len(images)
+        self.channels = channels
+        names, labels = _all(folder) if classes is None else _by_class(folder, classes)
         # One array of bytes: a million Python strings would be copied into every forked worker.
         self._paths = np.array([os.fsencode(os.path.relpath(name, folder)) for name in names])
         self.labels = torch.tensor(labels, dtype=torch.int64)
 
+    def name(self, index: int) -> str:
+        """Path below the folder."""
+        return os.fsdecode(self._paths[index])
+
     def path(self, index: int) -> Path:
         """Where an image is."""
-        return self.folder / os.fsdecode(self._paths[index])
+        return self.folder / self.name(index)
 
     def fetch(self, indices: Tensor, epoch: int | None) -> tuple[Tensor, Tensor]:
         """Read images; for an epoch, a random part of each instead of the centre.
@@ -91,7 +89,7 @@ class FolderSource:
         else:
             read = [self._read(i, epoch) for i in wanted]
         images = [image for image in read if image is not None]
-        pixels = np.array(images, np.uint8).reshape(-1, 3, self.size, self.size)
+        pixels = np.array(images, np.uint8).reshape(-1, self.channels, self.size, self.size)
         return torch.from_numpy(pixels), indices[[image is not None for image in read]]
 
     def in_memory(self) -> MemorySource:
@@ -101,7 +99,7 @@ class FolderSource:
             ValueError: As `fetch`, or no image of a class can be read.
         """
         n = len(self.labels)
-        images = torch.empty((n, 3, self.size, self.size), dtype=torch.uint8)
+        images = torch.empty((n, self.channels, self.size, self.size), dtype=torch.uint8)
         kept = torch.empty(n, dtype=torch.int64)
         count = 0
         with tqdm(
@@ -122,7 +120,7 @@ class FolderSource:
         if empty:
             name = self.classes[empty[0]]
             raise ValueError(f"root: no image of {self.folder / name} can be read")
-        return MemorySource(images[:count], labels)
+        return MemorySource(images[:count], labels, self._paths[kept[:count].numpy()])
 
     def _read(self, index: int, epoch: int | None) -> "np.ndarray | None":
         path = self.path(index)
@@ -133,7 +131,7 @@ class FolderSource:
                 else:
                     key = [self.seed, int(Stream.AUGMENTATION), epoch, index]
                     box = random_box(*image.size, np.random.default_rng(key))
-                return _decode(image, box, self.size)
+                return _decode(image, box, self.size, "RGB" if self.channels == 3 else "L")
         except _UNREADABLE as error:
             reason = f"{path}: cannot be read ({error})"
             if self.corrupt == "raise":
@@ -157,6 +155,32 @@ def class_folders(folder: Path) -> list[str]:
     return names
 
 
+def _by_class(folder: Path, classes: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Paths and labels of the images in class folders."""
+    found = class_folders(folder)
+    unknown = sorted(set(found) - set(classes))
+    if unknown:
+        raise ValueError(f"root: {folder / unknown[0]} is no class of the training folder")
+    names, labels = [], []
+    for label, name in enumerate(classes):
+        images = _images(folder / name) if name in found else []
+        if name in found and not images:
+            raise ValueError(f"root: {folder / name} holds no image")
+        names += images
+        labels += [label] * len(images)
+    return names, labels
+
+
+def _all(folder: Path) -> tuple[list[str], list[int]]:
+    """Paths of all images below a folder, and labels of 0."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"predict_folder: no folder {folder}")
+    names = _images(folder)
+    if not names:
+        raise ValueError(f"predict_folder: {folder} holds no image")
+    return names, [0] * len(names)
+
+
 def centre_box(width: int, height: int, share: float) -> Box:
     """The middle square with `share` of the short side, as (left, top, right, bottom)."""
     side = min(width, height) * share
@@ -176,17 +200,15 @@ def random_box(width: int, height: int, random: np.random.Generator) -> Box:
     return centre_box(width, height, 1)
 
 
-def _decode(image: Image.Image, box: Box, size: int) -> np.ndarray:
+def _decode(image: Image.Image, box: Box, size: int, mode: str) -> np.ndarray:
     width, height = image.size
     left, top, right, bottom = box
     # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time.
-    image.draft(
-        "RGB", (round(size * width / (right - left)), round(size * height / (bottom - top)))
-    )
+    image.draft(mode, (round(size * width / (right - left)), round(size * height / (bottom - top))))
     x, y = image.size[0] / width, image.size[1] / height
     scaled = (left * x, top * y, right * x, bottom * y)
-    part = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=scaled)
-    return np.asarray(part).transpose(2, 0, 1)
+    part = image.convert(mode).resize((size, size), Image.Resampling.BILINEAR, box=scaled)
+    return np.atleast_3d(np.asarray(part)).transpose(2, 0, 1)
 
 
 def _images(folder: Path) -> list[str]:

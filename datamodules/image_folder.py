@@ -1,6 +1,7 @@
 """Any set of images in class folders, ImageNet-1k among them."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,9 +41,11 @@ class ImageFolderDataModule(ImageDataModule):
         augment: As in every DataModule; moreover `resized_crop`, a random part of each image
             (8 % to 100 % of its area) resized, cut while reading: such images do not stay in
             memory. `resized_crop+flip` is ImageNet's usual augmentation.
+        classes: Names in the order of the labels; by default the folders in `train`. Predicting
+            with them needs no training images.
 
     Raises:
-        FileNotFoundError: There is no `train` folder.
+        FileNotFoundError: There is no `train` folder, and no `classes` are given.
         ValueError: It holds no class folder.
     """
 
@@ -59,6 +62,7 @@ class ImageFolderDataModule(ImageDataModule):
         mean: tuple[float, float, float] = _IMAGENET_MEAN,
         std: tuple[float, float, float] = _IMAGENET_STD,
         augment: str = "none",
+        classes: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(root, batch_size, augment=augment, **kwargs)
@@ -71,7 +75,7 @@ class ImageFolderDataModule(ImageDataModule):
             raise ValueError("in_memory: True, but resized_crop cuts each image anew: use 'auto'")
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(f"mean, std: {mean}, {std}, expected three each, std above 0")
-        self.classes = class_folders(Path(self.root) / "train")
+        self.classes = class_folders(Path(self.root) / "train") if classes is None else classes
         self.num_classes = len(self.classes)
         self.in_shape = (3, image_size, image_size)
         self.mean = tuple(mean)
@@ -81,15 +85,12 @@ class ImageFolderDataModule(ImageDataModule):
         self.corrupt = corrupt
 
     def load(self, part: str) -> ImageSource:
-        source = FolderSource(
-            Path(self.root) / part,
-            self.classes,
-            self.in_shape[1],
-            self.resize,
-            self.corrupt,
-            self.seed,
-        )
+        source = self.read_folder(Path(self.root) / part, self.classes)
         return source.in_memory() if self._keeps(part, len(source.labels)) else source
+
+    def read_folder(self, folder: Path, classes: Sequence[str] | None = None) -> FolderSource:
+        """Images below a folder, resized and cut like the others."""
+        return FolderSource(folder, classes, self.in_shape[1], self.resize, self.corrupt, self.seed)
 
     def _keeps(self, part: str, count: int) -> bool:
         if part == "train" and "resized_crop" in self._steps:

@@ -17,6 +17,7 @@ import datamodules  # noqa: F401
 from lightning_app.checkpoints import checkpoint_arguments, mismatch
 from lightning_app.errors import MISTAKES, OneLineParser, debugging, fail, one_line, raised_in_step
 from lightning_app.resume import continue_last
+from lightning_app.trainer import ArchitectureTrainer
 from models import ImageClassifier
 from models.search import Search
 
@@ -25,12 +26,14 @@ _SUBCOMMANDS = {
     "fit": "train a network, as in: lightning fit --config configs/quickstart.yaml",
     "validate": "evaluate on the validation images; the weights come from --ckpt_path",
     "test": "evaluate on the test images; the weights come from --ckpt_path",
-    "predict": "class probabilities of the test images; the weights come from --ckpt_path",
+    "predict": "class probabilities of the test images, or of --data.predict_folder, as CSV; "
+    "the weights come from --ckpt_path",
+    "export": "write the network to --output, .pt2 or .onnx; the weights come from --ckpt_path",
 }
 
 
 class ArchitectureCLI(LightningCLI):
-    """`lightning fit|validate|test|predict --config …`."""
+    """`lightning fit|validate|test|predict|export --config …`."""
 
     def setup_parser(self, *args: Any) -> None:
         """Say of each subcommand, in one line, what it does here."""
@@ -38,6 +41,11 @@ class ArchitectureCLI(LightningCLI):
         action: Any = self.parser._subcommands_action
         for choice in action._choices_actions:
             choice.help = _SUBCOMMANDS[choice.dest]
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's, and `export`."""
+        return LightningCLI.subcommands() | {"export": {"model", "datamodule"}}
 
     def add_arguments_to_parser(self, parser: Any) -> None:
         """What the DataModule knows of its images shapes the model."""
@@ -123,9 +131,9 @@ class ArchitectureCLI(LightningCLI):
 
     def _warn_untrained(self) -> None:
         if isinstance(self.model, ImageClassifier) and not self._get(self.config, "ckpt_path"):
-            rank_zero_warn("no --ckpt_path: this evaluates the network at initialisation")
+            rank_zero_warn("no --ckpt_path: this is the network at initialisation")
 
-    before_validate = before_test = before_predict = _warn_untrained
+    before_validate = before_test = before_predict = before_export = _warn_untrained
 
 
 def main(args: list[str] | None = None) -> None:
@@ -139,6 +147,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         ArchitectureCLI(
             args=args,
+            trainer_class=ArchitectureTrainer,
             parser_class=OneLineParser,
             parser_kwargs={"description": _DESCRIPTION},
             auto_configure_optimizers=False,

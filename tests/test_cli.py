@@ -51,10 +51,10 @@ def config(old: str = "", new: str = "") -> str:
         ("stray", r"stray: no such option"),
         (
             "--model models.Nope",
-            r"model: no class 'Nope' in models; there are DagConvClassifier, Dag",
+            r"model: no class 'Nope' in models; there are CellClassifier, DagCo",
         ),
         ("--model nope.Nope", r"model: No module named 'nope'"),
-        ("--model Nope", r"model: no class 'Nope'; give an import path, such as models.DagConv"),
+        ("--model Nope", r"model: no class 'Nope'; give an import path, such as models.CellCl"),
         ("--data Nope", r"data: no class 'Nope'; give .* datamodules.DigitsDataModule"),
         (
             "--trainer.callbacks+=Nope",
@@ -121,9 +121,9 @@ def test_mistakes_on_the_command_line(
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        ("", r'expected "subcommand" to be one of {fit,validate,test,predict}'),
+        ("", r'expected "subcommand" to be one of {fit,validate,test,predict,export}'),
         ("fitt", r"argument subcommand: invalid choice: 'fitt' .choose from 'fit', 'validate'"),
-        ("fit", r"model: required; give --model with one of models.DagConvClassifier"),
+        ("fit", r"model: required; give --model with one of models.CellClassifier"),
         ("fit --model DagMLPClassifier --data DigitsDataModule", r"model: .* are required: dag"),
         ("test --model DagMLPClassifier --model.dag 2", r"data: required; give --data with one of"),
     ],

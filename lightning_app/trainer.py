@@ -1,0 +1,32 @@
+"""Lightning's Trainer, with what the command line can do besides."""
+
+import torch
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_info
+
+from models.export import export
+
+
+class ArchitectureTrainer(Trainer):
+    """A Trainer that exports too."""
+
+    def export(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule | None = None,
+        ckpt_path: str | None = None,
+        output: str = "model.pt2",
+    ) -> None:
+        """Write a trained network to one file, checked to give the same logits.
+
+        Args:
+            model: the module.
+            datamodule: not used; its arguments shape the module.
+            ckpt_path: whose weights to export; by default those at initialisation.
+            output: file to write, ending in .pt2 (`torch.export`) or .onnx.
+        """
+        if ckpt_path is not None:
+            content = torch.load(ckpt_path, map_location="cpu", weights_only=True)
+            model.load_state_dict(content["state_dict"])
+        export(model, output)
+        rank_zero_info(f"{type(model).__name__} written to {output}: images to logits, any batch")
