@@ -1,6 +1,7 @@
 """Callbacks: they ask a LightningModule for what they need, call a function, and log the result."""
 
 from callbacks.dag_space_report import DagSpaceReport
+from callbacks.indicator_ranking import IndicatorRanking
 from callbacks.nasbench201_lookup import NasBench201Lookup
 from callbacks.nngp_monitor import NNGPMonitor
 from callbacks.ntk_monitor import NTKMonitor
@@ -10,6 +11,7 @@ from callbacks.topology_monitor import TopologyMonitor
 
 __all__ = [
     "DagSpaceReport",
+    "IndicatorRanking",
     "NNGPMonitor",
     "NTKMonitor",
     "NasBench201Lookup",

@@ -1,6 +1,7 @@
 """Search by sampling: NASWOT, and its filter by depth and width."""
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from models.search import (
     draw_batch,
     draw_crops,
 )
+from models.search.base import FAILURES
 from models.search.proxies import derive_seed, generator
 from models.search.sampling import best, draw_distinct, indicators_of
 from models.spaces import SearchSpace
@@ -110,6 +112,8 @@ class SamplingSearch(Search):
         """The architectures to score, in the order in which they were drawn."""
         if not self.kept:
             raise ValueError(f"filter: keeps none of the {samples} architectures drawn")
+        self.milliseconds: dict[str, list[float]] = {name: [] for name in names}
+        """What each score took that this process computed, since it began."""
         self._batches: dict[Proxy, ProxyBatch] = {}
         self._cache: ScoreCache | None = None
 
@@ -124,12 +128,21 @@ class SamplingSearch(Search):
     def scores(self) -> list[tuple[float, ...] | None]:
         """Scores so far by indicator, in the order of `kept`; None for a failure."""
         return [
-            tuple(entry["scores"][one.name][0] for one in self.indicators)
-            if "scores" in entry
-            else None
+            None
+            if "error" in entry
+            else tuple(entry["scores"][one.name][0] for one in self.indicators)
             for block in self.history
             for entry in block["candidates"]
         ]
+
+    def scores_of(self, name: str) -> dict[str, float]:
+        """Scores so far by an indicator, by the architecture's text; failures are missing."""
+        return {
+            entry["candidate"]: entry["scores"][name][0]
+            for block in self.history
+            for entry in block["candidates"]
+            if name in entry.get("scores", {})
+        }
 
     @property
     def architecture(self) -> Any:
@@ -189,10 +202,17 @@ class SamplingSearch(Search):
     def evaluate(self, candidate: Any) -> Evaluation:
         """Scores of an architecture by indicator, from the cache where it has them.
 
-        Raises:
-            ValueError: a score is not finite.
+        One indicator's failure is the architecture's, but leaves the others' scores on record.
         """
-        return {"scores": {one.name: [self._score(one, candidate)] for one in self.indicators}}
+        scores: dict[str, list[float]] = {}
+        errors: list[str] = []
+        for one in self.indicators:
+            try:
+                scores[one.name] = [self._score(one, candidate)]
+            except FAILURES as error:
+                errors.append(f"{type(error).__name__}: {error}")
+        evaluation: Evaluation = {"scores": scores} if scores else {}
+        return {**evaluation, "error": "; ".join(errors)} if errors else evaluation
 
     def _score(self, indicator: Indicator, architecture: Any) -> float:
         described, text = describe(indicator), self.space.format(architecture)
@@ -201,7 +221,9 @@ class SamplingSearch(Search):
             return known
         network = self._new_network(architecture, indicator.proxy)
         torch.manual_seed(derive_seed(self.seed, "evaluation"))
+        start = time.perf_counter()
         value = float(indicator.score(network, *self._batches[indicator.proxy]))
+        self.milliseconds[indicator.name].append(1000 * (time.perf_counter() - start))
         if not math.isfinite(value):
             raise ValueError(f"{indicator.name} is {value}")
         if self._cache is not None:

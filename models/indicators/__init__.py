@@ -5,6 +5,7 @@ from models.indicators.activation_overlap import activation_overlap
 from models.indicators.az_nas import Expressivity, Progressivity, Trainability
 from models.indicators.base import Indicator
 from models.indicators.condition_number import NTKConditionNumber
+from models.indicators.depth_width import EffectiveDepth, EffectiveWidth
 from models.indicators.gradient_flow import GradientFlow
 from models.indicators.grasp import Grasp
 from models.indicators.jacobian_covariance import JacobianCovariance
@@ -22,6 +23,8 @@ from models.indicators.zico import ZiCo
 __all__ = [
     "VKDNW",
     "ActivationOverlap",
+    "EffectiveDepth",
+    "EffectiveWidth",
     "Expressivity",
     "Flops",
     "GradientFlow",

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from models.networks.ends import head, stem
 from models.networks.operations import build_operation, relu_conv_bn
-from models.topology import NasBench201Cell
+from models.topology import DepthWidth, NasBench201Cell, effective_depth_width
 
 
 class ResidualReduction(nn.Module):
@@ -92,6 +92,10 @@ class NasBench201Network(nn.Module):
         self.stem = stem(in_channels, channels)
         self.stages = stages(lambda width: CellModule(cell, width), channels, cells_per_stage)
         self.head = head(4 * channels, num_classes)
+
+    def depth_width(self) -> DepthWidth:
+        """Effective depth and width of the cell."""
+        return effective_depth_width(self.cell.graph)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to logits (N, num_classes)."""

@@ -19,6 +19,9 @@ from torch.utils.data.distributed import DistributedSampler
 
 from models.search.proxies import ImageSource
 
+FAILURES = (ValueError, ArithmeticError, RuntimeError)
+"""What an evaluation may raise; it is recorded with its reason. All else is a mistake of ours."""
+
 
 class Evaluation(TypedDict, total=False):
     """What became of a candidate: its scores, or the reason why it has none."""
@@ -175,7 +178,7 @@ class Search(pl.LightningModule):
         try:
             with self.own_random_state(), torch.enable_grad():
                 return self.evaluate(candidate)
-        except (ValueError, ArithmeticError, RuntimeError) as error:
+        except FAILURES as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
     def own_random_state(self) -> AbstractContextManager[None]:

@@ -1,0 +1,136 @@
+"""How well scores rank architectures: agreement with accuracies that are known."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, rankdata, spearmanr
+from sklearn.metrics import ndcg_score
+
+Scores = Mapping[str, float]
+"""Architecture to score, higher is better; those whose evaluation failed are missing."""
+
+
+class Agreement(NamedTuple):
+    """How an order agrees with accuracy; all are higher for a better one."""
+
+    kendall: float
+    """τ_b, −1 to 1."""
+    spearman: float
+    """ρ, −1 to 1."""
+    ndcg: float
+    """Discounted gain of the best-ranked `top`, at most 1, with gains 2^accuracy − 1 for accuracies
+    in [0, 1] (VKDNW, arXiv 2502.04975)."""
+    top_recall: float
+    """Share of the `top` most accurate that are among the `top` best-ranked, 0 to 1."""
+    best_accuracy: float
+    """Accuracy of the best-ranked, per cent: what a search would find."""
+
+
+class Row(NamedTuple):
+    """One indicator on one dataset."""
+
+    indicator: str
+    dataset: str
+    cells: int
+    failed: int
+    kendall: float
+    spearman: float
+    ndcg: float
+    top_recall: float
+    best_accuracy: float
+    milliseconds: float
+    """Median time of a score; NaN where all came from a cache or none was measured."""
+
+
+def agreement(scores: Sequence[float], accuracies: Sequence[float], top: int) -> Agreement:
+    """Compare two orders of the same n architectures.
+
+    Args:
+        scores: (n,), higher is better, infinite ones among them.
+        accuracies: (n,), per cent.
+        top: of how many best-ranked gain and recall are taken.
+
+    Raises:
+        ValueError: fewer than 2, or `top` outside 1 to n.
+    """
+    n = len(scores)
+    if n < 2 or not 1 <= top <= n:
+        raise ValueError(f"top: expected 1 to the number of cells, at least 2; got {top} of {n}")
+    ranks: NDArray[np.float64] = rankdata(scores)  # finite, whatever the scores
+    truth = np.asarray(accuracies, dtype=np.float64)
+    order = np.argsort(-ranks, kind="stable")
+    best = np.argsort(-truth, kind="stable")[:top]
+    return Agreement(
+        float(kendalltau(ranks, truth).statistic),
+        float(spearmanr(ranks, truth).statistic),
+        float(ndcg_score([2 ** (truth / 100) - 1], [ranks], k=top)),
+        len(set(order[:top].tolist()) & set(best.tolist())) / top,
+        float(truth[order[0]]),
+    )
+
+
+def ranking(
+    scores: Mapping[str, Scores],
+    accuracies: Mapping[str, Mapping[str, float]],
+    share: float,
+    milliseconds: Mapping[str, Sequence[float]],
+    drawn: int,
+) -> list[Row]:
+    """Every indicator on every dataset, indicators in the order given.
+
+    Args:
+        scores: by indicator.
+        accuracies: by dataset, of every architecture that has a score.
+        share: part of the scored architectures that counts as the top, in (0, 1].
+        milliseconds: what scores took, by indicator.
+        drawn: architectures that were to be scored.
+
+    Raises:
+        ValueError: an indicator with fewer than two scores.
+    """
+    rows = []
+    for name, own in scores.items():
+        if len(own) < 2:
+            raise ValueError(f"samples: {name} scored {len(own)} of {drawn} cells, expected 2")
+        times = milliseconds.get(name) or [float("nan")]
+        for dataset, table in accuracies.items():
+            found = agreement(
+                list(own.values()), [table[cell] for cell in own], max(1, round(share * len(own)))
+            )
+            rows.append(
+                Row(name, dataset, len(own), drawn - len(own), *found, float(np.median(times)))
+            )
+    return rows
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """A table for the terminal, the best by Kendall's τ on the first dataset first."""
+    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    found = {(row.indicator, row.dataset): row for row in rows}
+    first = [row for row in rows if row.dataset == datasets[0]]
+    first.sort(key=lambda row: -row.kendall if row.kendall == row.kendall else 2)
+    width = max(9, *(len(row.indicator) for row in rows))
+    shown = ("kendall", "spearman", "ndcg", "top_recall", "best_accuracy")
+    lines = [
+        f"{'indicator':{width}s}  cells failed  ms/cell  "
+        + "  ".join(f"{name:>14s}" for name in shown)
+        + f"   ({' / '.join(datasets)})"
+    ]
+    for row in first:
+        own = [found[row.indicator, dataset] for dataset in datasets]
+        cells = [
+            "/".join(_short(getattr(one, name)) for one in own) if name else "" for name in shown
+        ]
+        time = f"{row.milliseconds:.1f}" if row.milliseconds == row.milliseconds else "–"
+        lines.append(
+            f"{row.indicator:{width}s}  {row.cells:5d} {row.failed:6d}  {time:>7s}  "
+            + "  ".join(f"{cell:>14s}" for cell in cells)
+        )
+    return "\n".join(lines)
+
+
+def _short(value: float) -> str:
+    """Three digits after the point below 1, one above."""
+    return f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}".replace("0.", ".")
