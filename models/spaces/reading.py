@@ -1,7 +1,7 @@
 """Reading an architecture that a search, a paper or a user wrote down."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,14 +23,20 @@ def space_named(name: str) -> SearchSpace:
     Raises:
         ValueError: there is none.
     """
-    others = (space for space in SearchSpace.__subclasses__() if hasattr(space, "name"))
-    known = {space.name: space for space in others} | dict(SPACES)
+    known = {space.name: space for space in _subclasses(SearchSpace)} | dict(SPACES)
     if name not in known:
         raise ValueError(
             f"space: expected one of {', '.join(sorted(known))}, or a SearchSpace, "
             f"got {shown(name)}"
         )
     return known[name]()
+
+
+def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+    for space in kind.__subclasses__():
+        if hasattr(space, "name"):
+            yield space
+        yield from _subclasses(space)
 
 
 def read_architecture(space: SearchSpace, given: str) -> Any:
