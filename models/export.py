@@ -90,6 +90,4 @@ def _check(exported: Tensor, expected: Tensor) -> None:
     limit = 1e-4 * float(expected.abs().max().clamp(min=1))
     difference = float((exported - expected).abs().max())
     if exported.shape != expected.shape or not difference <= limit:
-        raise ValueError(
-            f"output: the exported logits differ from the module's by {difference:.2g}"
-        )
+        raise ValueError(f"output: exported logits differ from the module's by {difference:.2g}")
