@@ -64,7 +64,7 @@ def _write_onnx(program: Any, path: Path) -> Callable[[Tensor], Tensor]:
     if missing:
         raise ValueError(
             f"output: .onnx needs {', '.join(missing)}: "
-            "pip install 'architecture-convergence[onnx]', or take .pt2"
+            "pip install '.[onnx]', or take .pt2"
         )
     import onnxruntime
 

@@ -60,5 +60,6 @@ def test_a_good_cell_beats_a_bad_one(shared_data: Path, tmp_path: Path) -> None:
         # 4,000 images, so that the test takes minutes.
         data = ImageFolderDataModule(train.parent, 32, batch_size=64, validation=0.6, seed=seed)
         figures.append((accuracy(good, data, seed), accuracy(bad, data, seed)))
-        print(figures[-1])
-    assert min(first for first, _ in figures) > max(second for _, second in figures) + 0.05
+    good_ones, bad_ones = zip(*figures, strict=True)
+    assert min(good_ones) > max(bad_ones)
+    assert sum(good_ones) / 3 - sum(bad_ones) / 3 > 0.04
