@@ -63,8 +63,7 @@ def _write_onnx(program: Any, path: Path) -> Callable[[Tensor], Tensor]:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise ValueError(
-            f"output: .onnx needs {', '.join(missing)}: "
-            "pip install '.[onnx]', or take .pt2"
+            f"output: .onnx needs {', '.join(missing)}: pip install '.[onnx]', or take .pt2"
         )
     import onnxruntime
 
