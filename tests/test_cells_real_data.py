@@ -54,12 +54,10 @@ def test_a_good_cell_beats_a_bad_one(shared_data: Path, tmp_path: Path) -> None:
         archive.extractall(tmp_path, filter="data")
     (train,) = tmp_path.rglob("train")
     table = shared_data / "nasbench201_test_accuracy.csv"
-    good, bad = cell_of_rank(table, 50), cell_of_rank(table, 15_200)
+    good, bad = cell_of_rank(table, 50), cell_of_rank(table, 15_050)
     figures = []
     for seed in range(3):
-        # 4,000 images, so that the test takes minutes.
-        data = ImageFolderDataModule(train.parent, 32, batch_size=64, validation=0.6, seed=seed)
+        # Of fewer images (3,000, 4,000) the two stay within 0.05 of each other.
+        data = ImageFolderDataModule(train.parent, 32, batch_size=64, seed=seed)
         figures.append((accuracy(good, data, seed), accuracy(bad, data, seed)))
-    good_ones, bad_ones = zip(*figures, strict=True)
-    assert min(good_ones) > max(bad_ones)
-    assert sum(good_ones) / 3 - sum(bad_ones) / 3 > 0.04
+    assert min(first for first, _ in figures) > max(second for _, second in figures) + 0.05
