@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from callbacks.dag_space_table import (
     PREDICTORS,
     DagSpaceTable,
-    centre_and_radii,
     rank_correlations,
 )
+from callbacks.depth_width_map import depth_width_map
 
 PAPER_DAGS = {"2_02_002": "DAG #1", "1_01_222": "DAG #2", "2_21_112": "DAG #3"}
 """The three DAGs that the paper compares (arXiv 2205.05662, Figure 4)."""
@@ -21,31 +20,14 @@ _SHOWN = ("paper_bound", "nngp_lambda_min", "nngp_condition_number", "ntk_condit
 
 
 def accuracy_over_depth_width(table: DagSpaceTable, epoch: int) -> Figure:
-    """Training accuracy after an epoch, over effective depth and width (the paper's Figure 5).
-
-    DAGs of equal depth and width share a point: their mean. The box is what the depth/width filter
-    keeps at ρ = ½.
-    """
+    """Training accuracy after an epoch, over effective depth and width."""
     table = table.by_dag()
-    depth, width = table.predictors["effective_depth"], table.predictors["effective_width"]
-    points, place = np.unique(np.stack([depth, width], axis=1), axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    counts = np.bincount(place)
-    accuracy = np.bincount(place, weights=table.curves["train_accuracy"][epoch]) / counts
-
-    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
-    axes = figure.subplots()
-    dots = axes.scatter(
-        points[:, 0], points[:, 1], c=accuracy, s=25 + 8 * np.sqrt(counts), cmap="viridis"
+    return depth_width_map(
+        table.predictors["effective_depth"],
+        table.predictors["effective_width"],
+        table.curves["train_accuracy"][epoch],
+        f"training accuracy, epoch {epoch}",
     )
-    figure.colorbar(dots, ax=axes, label=f"training accuracy, epoch {epoch}")
-    centre, radii = centre_and_radii(depth, width)
-    corner = (float(centre[0] - radii[0] / 2), float(centre[1] - radii[1] / 2))
-    box = Rectangle(corner, float(radii[0]), float(radii[1]), fill=False, ls="--", ec="tab:red")
-    axes.add_patch(box)
-    axes.set(xlabel="effective depth d̄", ylabel="effective width m̄")
-    axes.grid(alpha=0.3)
-    return figure
 
 
 def training_curves(table: DagSpaceTable) -> Figure | None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
+from callbacks.csv_file import write_csv
 from callbacks.dag_space_figures import accuracy_over_depth_width, convergence, training_curves
 from callbacks.dag_space_table import (
     PREDICTORS,
@@ -19,7 +20,6 @@ from callbacks.dag_space_table import (
     member_rows,
     predict,
     rank_correlations,
-    write_csv,
 )
 from callbacks.probe import probe
 

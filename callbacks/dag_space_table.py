@@ -2,8 +2,7 @@
 
 import csv
 import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ import numpy as np
 from scipy import stats
 from torch import Tensor, nn
 
+from callbacks.depth_width_map import centre_and_radii
 from models.indicators import empirical_ntk, ntk_spectrum
 from models.indicators._spectrum import kernel_spectrum
 from models.indicators.nngp import nngp_kernel, paper_bound
@@ -139,15 +139,6 @@ def _number_of_paths(dag: Dag) -> int:
     return paths[dag.output]
 
 
-def centre_and_radii(depth: Array, width: Array) -> tuple[Array, Array]:
-    """Middle and half the range of (d̄, m̄) over DAGs with d̄ > 0 (the depth/width filter's)."""
-    points = np.stack([depth, width])[:, depth > 0]
-    if not points.size:
-        return np.zeros(2), np.zeros(2)
-    low, high = points.min(1), points.max(1)
-    return (low + high) / 2, (high - low) / 2
-
-
 def _from_centre(depth: Array, width: Array) -> Array:
     """max(|d̄ − d*| / r_d, |m̄ − m*| / r_m): what the filter keeps has ρ or less."""
     centre, radii = centre_and_radii(depth, width)
@@ -197,17 +188,6 @@ def member_rows(table: DagSpaceTable) -> list[dict[str, Any]]:
             row |= {f"{name}_{epoch}": float(values[index]) for epoch, values in curve.items()}
         rows.append(row)
     return rows
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of the same columns; whoever reads the file sees all of it or the one before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(partial, path)
 
 
 def read_csv(path: Path) -> DagSpaceTable:

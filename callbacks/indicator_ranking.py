@@ -2,19 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_info
 
-from callbacks.dag_space_table import write_csv
-from callbacks.indicator_figures import accuracy_over_depth_width, score_against_accuracy
+from callbacks.csv_file import write_csv
+from callbacks.depth_width_map import depth_width_map
+from callbacks.indicator_figures import score_against_accuracy
 from callbacks.indicator_table import Scores, as_text, ranking
-from callbacks.nasbench201_lookup import COLUMNS, Table, read_table
+from callbacks.nasbench201_table import (
+    COLUMNS,
+    Table,
+    read_table,
+    require_nasbench201,
+    table_path,
+)
 from models.indicators import Indicator, RankAggregate
-from models.topology import NasBench201Cell, effective_depth_width
+from models.topology import effective_depth_width
 
 
 @runtime_checkable
@@ -22,6 +30,8 @@ class ScoresCells(Protocol):
     """A search that scores architectures by indicators."""
 
     finished: bool
+    kept: Sequence[Any]
+    """The cells to score."""
     indicators: Sequence[Indicator]
     milliseconds: Mapping[str, Sequence[float]]
 
@@ -55,11 +65,9 @@ class IndicatorRanking(pl.Callback):
     def __init__(
         self, path: str, top: float = 0.1, aggregates: dict[str, list[str]] | None = None
     ) -> None:
-        if not Path(path).exists():
-            raise FileNotFoundError(f"path: no look-up table at {path}")
         if not 0 < top <= 1:
             raise ValueError(f"top: expected a share in (0, 1], got {top}")
-        self.path = Path(path)
+        self.path = table_path(path)
         self.top = top
         self.aggregates = aggregates or {}
         self._table: Table = {}
@@ -69,14 +77,10 @@ class IndicatorRanking(pl.Callback):
         kind = type(pl_module).__name__
         if not isinstance(pl_module, ScoresCells):
             raise MisconfigurationException(
-                f"IndicatorRanking: {kind} scores no cells; it needs finished, indicators, "
-                "milliseconds and scores_of(name)"
+                f"IndicatorRanking: {kind} scores no cells; it needs finished, kept, "
+                "indicators, milliseconds and scores_of(name)"
             )
-        space = getattr(getattr(pl_module, "space", None), "name", "nasbench201")
-        if space != "nasbench201":
-            raise MisconfigurationException(
-                f"IndicatorRanking: the search is over the space {space}, not nasbench201"
-            )
+        require_nasbench201(self, pl_module)
         known = {one.name for one in pl_module.indicators}
         for name, members in self.aggregates.items():
             if not members or not set(members) <= known:
@@ -92,27 +96,41 @@ class IndicatorRanking(pl.Callback):
         folder = trainer.log_dir  # a broadcast: on every rank
         if not pl_module.finished or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        scores = _signed(pl_module)
-        cells = list(dict.fromkeys(cell for own in scores.values() for cell in own))
-        missing = [cell for cell in cells if cell not in self._table]
+        graphs = {str(cell): cell.graph for cell in pl_module.kept}
+        missing = [cell for cell in graphs if cell not in self._table]
         if missing:
             raise ValueError(f"path: {self.path} has no cell {missing[0]}")
-        accuracies = {name: {c: self._table[c][name] for c in cells} for name in COLUMNS}
-        for name, members in self.aggregates.items():
-            scores[name] = aggregate(pl_module.indicators, members, scores, cells)
-        depth_width = {
-            cell: effective_depth_width(NasBench201Cell.parse(cell).graph) for cell in cells
+        accuracies = {name: {c: self._table[c][name] for c in graphs} for name in COLUMNS}
+        depth, width = (
+            dict(zip(graphs, map(float, values), strict=True))
+            for values in zip(*map(effective_depth_width, graphs.values()), strict=True)
+        )
+        raw = {one.name: pl_module.scores_of(one.name) for one in pl_module.indicators}
+        scores: dict[str, Scores] = {
+            one.name: raw[one.name]
+            if one.higher_is_better
+            else {cell: -score for cell, score in raw[one.name].items()}
+            for one in pl_module.indicators
         }
-        for i, name in enumerate(("effective_depth", "effective_width")):
-            scores.setdefault(name, {cell: float(pair[i]) for cell, pair in depth_width.items()})
-        rows = ranking(scores, accuracies, self.top, pl_module.milliseconds, len(cells))
+        for name, members in self.aggregates.items():
+            own = [one for one in pl_module.indicators if one.name in members]
+            scores[name] = aggregate(own, raw, list(graphs))
+        scores.setdefault("effective_depth", depth)
+        scores.setdefault("effective_width", width)
+        rows = ranking(scores, accuracies, self.top, pl_module.milliseconds, len(graphs))
         path = Path(folder or trainer.default_root_dir) / "indicator_ranking.csv"
         write_csv(path, [row._asdict() for row in rows])
-        rank_zero_info(f"{as_text(rows)}\nRanking of {len(cells)} cells written to {path}")
+        rank_zero_info(f"{as_text(rows)}\nRanking of {len(graphs)} cells written to {path}")
         first = next(iter(COLUMNS))
+        own_rows = [row for row in rows if row.dataset == first]
         figures = {
-            "score_against_accuracy": score_against_accuracy(scores, accuracies[first], rows),
-            "accuracy_over_depth_width": accuracy_over_depth_width(depth_width, accuracies[first]),
+            "score_against_accuracy": score_against_accuracy(scores, accuracies[first], own_rows),
+            "accuracy_over_depth_width": depth_width_map(
+                np.array(list(depth.values())),
+                np.array(list(width.values())),
+                np.array(list(accuracies[first].values())),
+                f"test accuracy on {first}, %",
+            ),
         }
         for logger in trainer.loggers:
             logger.log_metrics(
@@ -124,36 +142,16 @@ class IndicatorRanking(pl.Callback):
                     logger.experiment.add_figure(f"ranking/{name}", figure, trainer.global_step)
 
 
-def _signed(search: ScoresCells) -> dict[str, Scores]:
-    """Scores by indicator, higher is better."""
-    return {
-        one.name: {
-            cell: score if one.higher_is_better else -score
-            for cell, score in search.scores_of(one.name).items()
-        }
-        for one in search.indicators
-    }
-
-
 def aggregate(
-    indicators: Sequence[Indicator],
-    members: Sequence[str],
-    scores: Mapping[str, Scores],
-    cells: Sequence[str],
+    indicators: Sequence[Indicator], scores: Mapping[str, Scores], cells: Sequence[str]
 ) -> Scores:
-    """Sums of log-ranks over the cells that every member scored.
+    """Sums of log-ranks over the cells that every indicator scored.
 
-    `scores` are higher for the better, whatever the indicator's own direction.
+    Args:
+        indicators: what to add up.
+        scores: as the indicators give them, by name and cell.
+        cells: all cells.
     """
-    own = [one for one in indicators if one.name in members]
-    rows = [
-        [
-            None
-            if (score := scores[one.name].get(cell)) is None
-            else (score if one.higher_is_better else -score)
-            for cell in cells
-        ]
-        for one in own
-    ]
-    totals = RankAggregate(own).aggregate(rows)
+    rows = [[scores[one.name].get(cell) for cell in cells] for one in indicators]
+    totals = RankAggregate(indicators).aggregate(rows)
     return {cell: total for cell, total in zip(cells, totals, strict=True) if total is not None}

@@ -1,5 +1,6 @@
 """How well scores rank architectures: agreement with accuracies that are known."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from scipy.stats import kendalltau, rankdata, spearmanr
 from sklearn.metrics import ndcg_score
 
 Scores = Mapping[str, float]
-"""Architecture to score, higher is better; those whose evaluation failed are missing."""
+"""Architecture to score; those whose evaluation failed are missing."""
 
 
 class Agreement(NamedTuple):
@@ -81,7 +82,7 @@ def ranking(
     """Every indicator on every dataset, indicators in the order given.
 
     Args:
-        scores: by indicator.
+        scores: by indicator, higher is better.
         accuracies: by dataset, of every architecture that has a score.
         share: part of the scored architectures that counts as the top, in (0, 1].
         milliseconds: what scores took, by indicator.
@@ -110,7 +111,7 @@ def as_text(rows: Sequence[Row]) -> str:
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     found = {(row.indicator, row.dataset): row for row in rows}
     first = [row for row in rows if row.dataset == datasets[0]]
-    first.sort(key=lambda row: -row.kendall if row.kendall == row.kendall else 2)
+    first.sort(key=lambda row: 2 if math.isnan(row.kendall) else -row.kendall)
     width = max(9, *(len(row.indicator) for row in rows))
     shown = ("kendall", "spearman", "ndcg", "top_recall", "best_accuracy")
     lines = [
@@ -120,10 +121,8 @@ def as_text(rows: Sequence[Row]) -> str:
     ]
     for row in first:
         own = [found[row.indicator, dataset] for dataset in datasets]
-        cells = [
-            "/".join(_short(getattr(one, name)) for one in own) if name else "" for name in shown
-        ]
-        time = f"{row.milliseconds:.1f}" if row.milliseconds == row.milliseconds else "–"
+        cells = ["/".join(_short(getattr(one, name)) for one in own) for name in shown]
+        time = "–" if math.isnan(row.milliseconds) else f"{row.milliseconds:.1f}"
         lines.append(
             f"{row.indicator:{width}s}  {row.cells:5d} {row.failed:6d}  {time:>7s}  "
             + "  ".join(f"{cell:>14s}" for cell in cells)

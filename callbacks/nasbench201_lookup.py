@@ -1,24 +1,18 @@
 """The trained accuracy of the architecture that a search found, from a table."""
 
-import csv
-import importlib
-import math
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities import rank_zero_info
 
-COLUMNS = {
-    "cifar10": "CIFAR10TestAccuracy200Epochs",
-    "cifar100": "CIFAR100TestAccuracy200Epochs",
-    "imagenet16_120": "ImageNetTestAccuracy200Epochs",
-}
-ARCHITECTURE = "ArchitectureString"
-_NATS_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "ImageNet16-120"}
-
-Table = dict[str, dict[str, float]]
+from callbacks.nasbench201_table import (
+    COLUMNS,
+    Table,
+    read_table,
+    require_nasbench201,
+    table_path,
+)
 
 
 class Finds(Protocol):
@@ -57,9 +51,7 @@ class NasBench201Lookup(pl.Callback):
     """
 
     def __init__(self, path: str) -> None:
-        if not Path(path).exists():
-            raise FileNotFoundError(f"path: no look-up table at {path}")
-        self.path = Path(path)
+        self.path = table_path(path)
         self._table: Table | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -70,11 +62,7 @@ class NasBench201Lookup(pl.Callback):
                 f"NasBench201Lookup: {type(pl_module).__name__} is no search; it needs "
                 "`finished` and `architecture`"
             )
-        space = getattr(getattr(pl_module, "space", None), "name", "nasbench201")
-        if space != "nasbench201":
-            raise MisconfigurationException(
-                f"NasBench201Lookup: the search is over the space {space}, not nasbench201"
-            )
+        require_nasbench201(self, pl_module)
         self._table = read_table(self.path)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -109,51 +97,3 @@ def look_up(table: Table, architecture: str, source: str = "table") -> dict[str,
         figures[f"lookup/{name}_accuracy"] = own[name]
         figures[f"lookup/{name}_rank"] = float(better + 1)
     return figures
-
-
-def read_table(path: Path) -> Table:
-    """Accuracies of every cell, per cent, from a CSV or a NATS-Bench folder.
-
-    Raises:
-        ValueError: a column or a number is missing, or `nats_bench` is.
-    """
-    return _read_nats(path) if path.is_dir() else _read_csv(path)
-
-
-def _read_csv(path: Path) -> Table:
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = {ARCHITECTURE, *COLUMNS.values()} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"path: {path} has no column {', '.join(sorted(missing))}")
-        table: Table = {}
-        for row in reader:
-            try:
-                accuracies = {name: float(row[c]) for name, c in COLUMNS.items()}
-                if not all(map(math.isfinite, accuracies.values())):
-                    raise ValueError
-                table[row[ARCHITECTURE]] = accuracies
-            except (TypeError, ValueError):
-                raise ValueError(
-                    f"path: {path}, line {reader.line_num}: not a cell with three accuracies"
-                ) from None
-    if not table:
-        raise ValueError(f"path: {path} has no rows")
-    return table
-
-
-def _read_nats(path: Path) -> Table:
-    try:
-        nats_bench = importlib.import_module("nats_bench")
-    except ModuleNotFoundError:
-        raise ValueError(
-            f"path: {path} is a folder; to read NATS-Bench, pip install nats_bench, or give a CSV"
-        ) from None
-    api = nats_bench.create(str(path), "tss", fast_mode=True, verbose=False)
-    table: Table = {}
-    for index in range(len(api)):
-        table[api.arch(index)] = {
-            name: api.get_more_info(index, nats, hp="200", is_random=False)["test-accuracy"]
-            for name, nats in _NATS_NAMES.items()
-        }
-    return table

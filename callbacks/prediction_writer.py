@@ -1,7 +1,5 @@
 """What `lightning predict` leaves behind."""
 
-import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -11,6 +9,8 @@ import torch
 from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
+
+from callbacks.csv_file import write_csv
 
 
 @runtime_checkable
@@ -48,20 +48,19 @@ class PredictionWriter(BasePredictionWriter):
         folder = Path(trainer.log_dir or trainer.default_root_dir)
         rank = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
         path = folder / f"predictions{rank}.csv"
-        folder.mkdir(parents=True, exist_ok=True)
         probabilities: Tensor = torch.cat(list(predictions)).cpu()
         best, found = probabilities.max(1)
         images, classes = _names(trainer, batch_indices)
-        temporary = path.with_suffix(".csv.tmp")
-        with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file)
-            writer.writerow(["image", "class", "class_index", "probability"])
-            for image, index, probability in zip(
-                images, found.tolist(), best.tolist(), strict=True
-            ):
-                name = classes[index] if classes else index
-                writer.writerow([image, name, index, probability])
-        os.replace(temporary, path)
+        rows = [
+            {
+                "image": image,
+                "class": classes[index] if classes else index,
+                "class_index": index,
+                "probability": probability,
+            }
+            for image, index, probability in zip(images, found.tolist(), best.tolist(), strict=True)
+        ]
+        write_csv(path, rows)
         rank_zero_info(f"{len(images)} predictions written to {path}")
 
 

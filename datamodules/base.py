@@ -172,7 +172,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         # Lightning has set the precision of the batch already, when its images were still uint8.
         images = trainer.precision_plugin.convert_input(images)
         if trainer.predicting:
-            self._predicted.append(batch[2].cpu())
+            self._predicted.append(batch[2])
         return images if trainer.predicting else (images, labels)
 
     def prepare(self, batch: Batch, epoch: int | None = None) -> tuple[Tensor, Tensor]:

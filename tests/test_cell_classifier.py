@@ -22,13 +22,7 @@ from models.spaces import DartsSpace, NasBench201Space
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
 # Its network has modules of the same names and shapes.
 TWIN = CELL.replace("avg_pool_3x3~1", "skip_connect~1")
-GENOTYPE = (
-    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), "
-    "('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), "
-    "('dil_conv_3x3', 2)], normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), "
-    "('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), "
-    "('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=range(2, 6))"
-)
+GENOTYPE = (Path(__file__).parent / "data" / "darts_v2.txt").read_text().strip()
 
 
 def trainer(**kwargs: Any) -> pl.Trainer:

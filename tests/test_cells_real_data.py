@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from callbacks.nasbench201_lookup import ARCHITECTURE, COLUMNS
+from callbacks.nasbench201_table import ARCHITECTURE, COLUMNS
 from datamodules import ImageFolderDataModule
 from models import CellClassifier
 

@@ -10,8 +10,9 @@ import torch
 import torchvision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from callbacks.csv_file import write_csv
 from callbacks.dag_space_figures import PAPER_DAGS
-from callbacks.dag_space_table import PREDICTORS, DagSpaceTable, member_rows, write_csv
+from callbacks.dag_space_table import PREDICTORS, DagSpaceTable, member_rows
 from models.topology import effective_depth_width, trace
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"

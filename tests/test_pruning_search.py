@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from callbacks import NasBench201Lookup, NTKMonitor, TopologyMonitor
-from callbacks.nasbench201_lookup import ARCHITECTURE, COLUMNS
+from callbacks.nasbench201_table import ARCHITECTURE, COLUMNS
 from datamodules import DigitsDataModule
 from models import PruningSearch
 from models.indicators.base import Indicator

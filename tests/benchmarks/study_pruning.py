@@ -17,7 +17,8 @@ import pytorch_lightning as pl
 import torch
 
 import models.indicators
-from callbacks.nasbench201_lookup import look_up, read_table
+from callbacks.nasbench201_lookup import look_up
+from callbacks.nasbench201_table import read_table
 from datamodules import ImageFolderDataModule
 from models import PruningSearch
 from models.indicators.condition_number import NTKConditionNumber

@@ -20,7 +20,7 @@ from statistics import fmean, pstdev
 import pytorch_lightning as pl
 import torch
 
-from callbacks.nasbench201_lookup import COLUMNS, read_table
+from callbacks.nasbench201_table import COLUMNS, read_table
 from datamodules import ImageFolderDataModule
 from models import DepthWidthFilter, SamplingSearch
 from models.indicators import (

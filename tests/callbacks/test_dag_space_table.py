@@ -9,16 +9,16 @@ import pytest
 import torch
 from scipy import stats
 
+from callbacks.csv_file import write_csv
 from callbacks.dag_space_table import (
     PREDICTORS,
     DagSpaceTable,
-    centre_and_radii,
     member_rows,
     predict,
     rank_correlations,
     read_csv,
-    write_csv,
 )
+from callbacks.depth_width_map import centre_and_radii
 from models.indicators import empirical_ntk
 from models.indicators.nngp import nngp_kernel, paper_bound
 from models.networks import DagMLP

@@ -12,7 +12,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from callbacks import IndicatorRanking
 from callbacks.indicator_ranking import aggregate
 from callbacks.indicator_table import agreement, as_text, ranking
-from callbacks.nasbench201_lookup import ARCHITECTURE, COLUMNS
+from callbacks.nasbench201_table import ARCHITECTURE, COLUMNS
 from datamodules import DigitsDataModule
 from models import DagMLPClassifier, SamplingSearch
 from models.indicators import (
@@ -86,15 +86,13 @@ def test_ranking_counts_failures_and_takes_the_median_time() -> None:
 
 def test_an_aggregate_counts_directions() -> None:
     parts = [Parameters(), NTKConditionNumber()]
-    cells = ["a", "b", "c"]
-    # Higher is better in both, as the callback has them.
     scores = {
         "parameters": {"a": 1.0, "b": 2.0, "c": 3.0},
-        "ntk_condition_number": {"a": 1, "b": 2},
+        "ntk_condition_number": {"a": 9, "b": 5},
     }
-    totals = aggregate(parts, ["parameters", "ntk_condition_number"], scores, cells)
+    totals = aggregate(parts, scores, ["a", "b", "c"])
     assert list(totals) == ["a", "b"]
-    assert totals["b"] > totals["a"]
+    assert totals["b"] > totals["a"]  # more parameters, and better conditioned
 
 
 def write_space(path: Path) -> Path:
@@ -175,6 +173,7 @@ def test_one_indicator_s_failure_leaves_the_others(tmp_path: Path, table: Path) 
     parts = RankAggregate([Parameters(), SynFlow()])
     module = search(indicator=parts, samples=60)
     run(module, tmp_path, IndicatorRanking(str(table)))
+    assert len(module.scores_of("parameters")) == 60
     failed = set(module.scores_of("parameters")) - set(module.scores_of("synflow"))
     assert failed  # without a path from images to logits
     entries = [entry for block in module.history for entry in block["candidates"]]

@@ -11,7 +11,8 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks import NasBench201Lookup
-from callbacks.nasbench201_lookup import ARCHITECTURE, COLUMNS, look_up, read_table
+from callbacks.nasbench201_lookup import look_up
+from callbacks.nasbench201_table import ARCHITECTURE, COLUMNS, read_table
 
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
 MIDDLE = BEST.replace("none", "skip_connect")

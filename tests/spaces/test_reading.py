@@ -25,14 +25,7 @@ RELEASED = {
         "('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], "
         "reduce_concat=[2, 3, 4, 5])"
     ),
-    "DARTS_V2": (
-        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), "
-        "('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), "
-        "('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), "
-        "('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), "
-        "('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], "
-        "reduce_concat=[2, 3, 4, 5])"
-    ),
+    "DARTS_V2": (Path(__file__).parents[1] / "data" / "darts_v2.txt").read_text().strip(),
     # Of TE-NAS's evaluation code.
     "TENAS_imagenet_110": (
         "Genotype(normal=[('dil_conv_5x5', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 0), "
