@@ -1,7 +1,6 @@
 """Training the network of an architecture that was found, published or made up."""
 
 import copy
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.classifier import Batch, ImageClassifier
 from models.spaces import SearchSpace, read_architecture, space_named
+from models.spaces.sizes import check_sizes
 
 MOBILE = 600_000_000
 """Multiply–adds that a network may have in ImageNet's mobile setting, images of 224×224."""
@@ -196,15 +196,7 @@ def _build(
     """The network. Raises ValueError for sizes that the space does not have."""
     if len(in_shape) != 3:
         raise ValueError(f"in_shape: expected (channels, height, width), got {tuple(in_shape)}")
-    taken = ("architecture", "num_classes", "in_channels", "drop_path")
-    allowed = [name for name in inspect.signature(space.network).parameters if name not in taken]
-    for name, value in sizes.items():
-        if name not in allowed:
-            raise ValueError(
-                f"sizes: {space.name} networks have no {name!r}; allowed: {', '.join(allowed)}"
-            )
-        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-            raise ValueError(f"sizes: {name}: expected 1 or more, got {value}")
+    check_sizes(space.network, sizes, f"{space.name} networks")
     network: nn.Module = space.network(architecture, num_classes, in_shape[0], **sizes)
     return network
 

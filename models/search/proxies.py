@@ -1,6 +1,6 @@
 """What candidates are scored on: images and crops that a seed decides."""
 
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -37,8 +37,11 @@ class ProxyBatch(NamedTuple):
     labels: Tensor
 
 
-Stream = Literal["images", "crops", "weights", "regions", "evaluation", "sample"]
-_STREAMS: tuple[Stream, ...] = ("images", "crops", "weights", "regions", "evaluation", "sample")
+Stream = Literal[
+    "images", "crops", "weights", "regions", "evaluation", "sample", "path", "validation"
+]
+_STREAMS: tuple[Stream, ...] = get_args(Stream)
+"""A stream's number is its place: new ones come last."""
 
 
 def derive_seed(seed: int, stream: Stream, *key: int) -> int:
