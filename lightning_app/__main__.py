@@ -1,6 +1,20 @@
-"""`python -m lightning_app`."""
+"""The command `lightning`, and `python -m lightning_app`."""
 
-from lightning_app.cli import main
+import sys
+
+from lightning_app.usage import overview
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; `args` are `sys.argv[1:]` by default."""
+    if (sys.argv[1:] if args is None else args) in (["-h"], ["--help"]):
+        print(overview(), end="")
+        return
+    # torch and Lightning take seconds to import: not before they are needed.
+    from lightning_app.cli import main as run
+
+    run(args)
+
 
 if __name__ == "__main__":
     main()

@@ -18,29 +18,32 @@ from lightning_app.checkpoints import checkpoint_arguments, mismatch
 from lightning_app.errors import MISTAKES, OneLineParser, debugging, fail, one_line, raised_in_step
 from lightning_app.resume import continue_last
 from lightning_app.trainer import ArchitectureTrainer
+from lightning_app.usage import CHECKPOINT, DESCRIPTION, GROUPS, SUBCOMMANDS, usage
 from models import ImageClassifier
 from models.search import Search
-
-_DESCRIPTION = "Train networks of any wiring, and search architectures without training them."
-_SUBCOMMANDS = {
-    "fit": "train a network, as in: lightning fit --config configs/quickstart.yaml",
-    "validate": "evaluate on the validation images; the weights come from --ckpt_path",
-    "test": "evaluate on the test images; the weights come from --ckpt_path",
-    "predict": "class probabilities of the test images, or of --data.predict_folder, as CSV; "
-    "the weights come from --ckpt_path",
-    "export": "write the network to --output, .pt2 or .onnx; the weights come from --ckpt_path",
-}
 
 
 class ArchitectureCLI(LightningCLI):
     """`lightning fit|validate|test|predict|export --config …`."""
 
     def setup_parser(self, *args: Any) -> None:
-        """Say of each subcommand, in one line, what it does here."""
+        """Say of each subcommand, and of its groups of arguments, what they are here."""
         super().setup_parser(*args)
         action: Any = self.parser._subcommands_action
         for choice in action._choices_actions:
-            choice.help = _SUBCOMMANDS[choice.dest]
+            choice.help = SUBCOMMANDS[choice.dest]
+        for name, parser in action.choices.items():
+            parser.usage, parser.description = usage(name), SUBCOMMANDS[name]
+            (links,) = (g for g in parser._action_groups if g.title == "Linked arguments")
+            groups = parser.groups | {"run": parser.groups[name], "links": links}
+            for key, title in GROUPS.items():
+                groups[key].title = title
+                # The many arguments of the Trainer come last.
+                parser._action_groups.remove(groups[key])
+                parser._action_groups.append(groups[key])
+            for option in groups["run"]._group_actions:
+                if option.dest == "ckpt_path":
+                    option.help = CHECKPOINT
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -149,7 +152,7 @@ def main(args: list[str] | None = None) -> None:
             args=args,
             trainer_class=ArchitectureTrainer,
             parser_class=OneLineParser,
-            parser_kwargs={"description": _DESCRIPTION},
+            parser_kwargs={"description": DESCRIPTION},
             auto_configure_optimizers=False,
             trainer_defaults={"callbacks": [callbacks.PredictionWriter()]},
             save_config_kwargs={"overwrite": True},

@@ -1,0 +1,53 @@
+"""What the command line says of itself."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lightning_app.__main__ import main
+from lightning_app.usage import DESCRIPTION, GROUPS, SUBCOMMANDS, overview
+
+pytestmark = pytest.mark.usefixtures("command_line")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_the_overview_is_there_at_once(flag: str) -> None:
+    """6 s is what a newcomer should wait at most; nothing heavy is imported for it."""
+    start = time.monotonic()
+    code = (
+        "import sys; from lightning_app.__main__ import main; main(); "
+        "assert not {'torch', 'pytorch_lightning', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, flag], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == overview()
+    assert time.monotonic() - start < 6
+
+
+def test_the_overview_names_every_command_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    from lightning_app.cli import ArchitectureCLI
+
+    assert set(SUBCOMMANDS) == set(ArchitectureCLI.subcommands())
+    main(["--help"])
+    shown = capsys.readouterr().out
+    assert DESCRIPTION in shown
+    assert re.findall(r"^  (\w+) +\w", shown, re.MULTILINE)[: len(SUBCOMMANDS)] == [*SUBCOMMANDS]
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_help_of_a_subcommand_begins_with_what_matters(
+    capsys: pytest.CaptureFixture[str], subcommand: str
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([subcommand, "--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: lightning {subcommand} --config FILE")
+    assert SUBCOMMANDS[subcommand] in " ".join(shown.split())
+    places = [shown.index(title) for title in GROUPS.values()]
+    assert places == sorted(places)  # 400 lines of the Trainer come last
+    assert "last: go on with the newest run" in " ".join(shown.split())
+    assert "A DataModule standardizes" not in shown
