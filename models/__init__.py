@@ -7,6 +7,8 @@ from models.dag_space_classifier import DagSpaceClassifier
 from models.pruning_search import PruningSearch
 from models.sampling_search import SamplingSearch
 from models.search import DepthWidthFilter
+from models.supernet_accuracy import SupernetAccuracy
+from models.supernet_classifier import SupernetClassifier
 
 __all__ = [
     "CellClassifier",
@@ -17,4 +19,6 @@ __all__ = [
     "ImageClassifier",
     "PruningSearch",
     "SamplingSearch",
+    "SupernetAccuracy",
+    "SupernetClassifier",
 ]

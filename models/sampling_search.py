@@ -16,6 +16,7 @@ from models.networks import initialise_
 from models.search import (
     DepthWidthFilter,
     Evaluation,
+    NetworkSource,
     ProxyBatch,
     ScoreCache,
     Search,
@@ -116,6 +117,11 @@ class SamplingSearch(Search):
         """What each score took that this process computed, since it began."""
         self._batches: dict[Proxy, ProxyBatch] = {}
         self._cache: ScoreCache | None = None
+        self._own_networks = {
+            one.name: one.networks(space, self.images.in_shape, self.images.num_classes)
+            for one in self.indicators
+            if isinstance(one, NetworkSource)
+        }
 
     # The search's state ------------------------------------------------------------------------
 
@@ -219,7 +225,7 @@ class SamplingSearch(Search):
         known = self._cache.get(described, text) if self._cache is not None else None
         if known is not None:
             return known
-        network = self._new_network(architecture, indicator.proxy)
+        network = self._new_network(architecture, indicator)
         torch.manual_seed(derive_seed(self.seed, "evaluation"))
         start = time.perf_counter()
         value = float(indicator.score(network, *self._batches[indicator.proxy]))
@@ -230,9 +236,11 @@ class SamplingSearch(Search):
             self._cache.put(described, text, value)
         return value
 
-    def _new_network(self, architecture: Any, proxy: Proxy) -> nn.Module:
+    def _new_network(self, architecture: Any, indicator: Indicator) -> nn.Module:
         classes = self.images.num_classes
-        if proxy == "images":
+        if indicator.name in self._own_networks:
+            network = self._own_networks[indicator.name](architecture)
+        elif indicator.proxy == "images":
             # torch's own initialisation, as NASWOT has it
             torch.manual_seed(derive_seed(self.seed, "weights"))
             channels = self.images.in_shape[0]

@@ -3,13 +3,21 @@
 from models.search.base import Evaluation, Search
 from models.search.depth_width_filter import DepthWidthFilter
 from models.search.describe import describe
-from models.search.proxies import ImageSource, ProxyBatch, draw_batch, draw_crops, random_crops
+from models.search.proxies import (
+    ImageSource,
+    NetworkSource,
+    ProxyBatch,
+    draw_batch,
+    draw_crops,
+    random_crops,
+)
 from models.search.score_cache import ScoreCache
 
 __all__ = [
     "DepthWidthFilter",
     "Evaluation",
     "ImageSource",
+    "NetworkSource",
     "ProxyBatch",
     "ScoreCache",
     "Search",

@@ -33,4 +33,6 @@ def random_path(space: SearchSpace, generator: torch.Generator) -> Tensor:
         except ValueError:
             continue
         return mask
-    raise ValueError(f"space: {_TRIES} architectures of {space.name} all leave a node without input")
+    raise ValueError(
+        f"space: {_TRIES} architectures of {space.name} all leave a node without input"
+    )

@@ -1,10 +1,13 @@
 """What candidates are scored on: images and crops that a seed decides."""
 
-from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from models.spaces import SearchSpace
 
 CROPS, CROP_SIZE, CROPPED_IMAGES = 3000, 3, 250
 """Linear regions are counted over 3,000 random crops of 3×3 (TE-NAS)."""
@@ -27,6 +30,21 @@ class ImageSource(Protocol):
 
     def probe(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """`count` unaugmented, normalised images (count, C, H, W) and their labels (count,)."""
+        ...
+
+
+@runtime_checkable
+class NetworkSource(Protocol):
+    """An indicator that scores networks of its own instead of those that a search would draw."""
+
+    def networks(
+        self, space: SearchSpace, in_shape: Sequence[int], num_classes: int
+    ) -> Callable[[Any], nn.Module]:
+        """Architecture to network, for a search over `space` on such images.
+
+        Raises:
+            ValueError: it has none for them; the search does not begin.
+        """
         ...
 
 
