@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Threads of a small network mostly wait for each other.
-quickstart test test-all: export OMP_NUM_THREADS ?= 1
+quickstart test test-all bench: export OMP_NUM_THREADS ?= 1
 
 .PHONY: quickstart test test-all lint bench clean
 
@@ -23,6 +23,7 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-test
 	set -e; for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script; done
+	$(BIN)/python tests/benchmarks/_table.py  # the README's
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'

@@ -1,25 +1,18 @@
-"""Linear regions by distinct rows of bits, against a comparison of all pairs.
+"""Linear regions by distinct rows of bits, against a comparison of all pairs (TE-NAS)."""
 
-Run it from the root of the checkout: `python tests/benchmarks/bench_linear_regions.py`. Seconds are
-those of the processor, on one thread.
-"""
-
-import os
-import platform
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import torch
+from _measure import Bench, Pair, Result, main
 from torch import Tensor, nn
 
 from models.indicators import linear_regions
-from models.networks import NasBench201Supernet, initialise_
-
-SAMPLES, REPEATS = 3000, 5
+from models.networks import initialise_
+from models.spaces import NasBench201Space
 
 
 def by_pairs(network: nn.Module, inputs: Tensor) -> int:
-    """TE-NAS's way in float32: a matrix of the number of units in which two samples differ."""
+    """A matrix of the number of units in which two samples differ."""
     codes: list[Tensor] = []
     hooks = [
         m.register_forward_hook(lambda _, __, y: codes.append((y > 0).flatten(1)))
@@ -37,46 +30,29 @@ def by_pairs(network: nn.Module, inputs: Tensor) -> int:
     return round(weights.double().sum().item())
 
 
-def seconds(function: Callable[..., object], *arguments: object) -> float:
-    """The fastest of several runs."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        function(*arguments)
-        times.append(time.process_time() - start)
-    return min(times)
+def measure(bench: Bench) -> Iterator[Result]:
+    """The thin supernet of a search, on its 3,000 crops of 3×3."""
+    samples, sizes = bench.pick((3000, (1500, 3000, 6000, 12000)), (30, (30, 60)))
+    network = NasBench201Space().region_network()
+    initialise_(network, "fan_in", torch.Generator().manual_seed(0))
+    network.to(bench.device)
 
+    def prepare(count: int) -> Pair:
+        crops = torch.randn(count, 1, 3, 3, generator=torch.Generator().manual_seed(1))
+        crops = crops.to(bench.device)
+        return Pair(lambda: linear_regions(network, crops), lambda: by_pairs(network, crops))
 
-def main() -> None:
-    torch.set_num_threads(1)
-    print(
-        f"torch {torch.__version__}, 1 thread of {os.cpu_count()}, "
-        f"{platform.processor() or platform.machine()}; {SAMPLES} samples, fastest of {REPEATS}"
+    yield bench.measure(
+        f"linear regions of the thin NAS-Bench-201 supernet, {samples:,} crops",
+        prepare,
+        of="crops",
+        sizes=sizes,
+        at=samples,
+        naive="all pairs compared",
+        agree=lambda ours, naive: ours == naive,
+        repeats=5,
     )
-    cases = {
-        "thin NAS-Bench-201 supernet, 3x3": (
-            NasBench201Supernet(1, 1, in_channels=1, num_stages=1, use_stem=False),
-            (1, 3, 3),
-        ),
-        "MLP of 4,096 ReLUs": (
-            nn.Sequential(nn.Linear(8, 2048), nn.ReLU(), nn.Linear(2048, 2048), nn.ReLU()),
-            (8,),
-        ),
-    }
-    for name, (network, shape) in cases.items():
-        initialise_(network, "fan_in", torch.Generator().manual_seed(0))
-        inputs = torch.randn(SAMPLES, *shape, generator=torch.Generator().manual_seed(1))
-        count = linear_regions(network, inputs)
-        assert count == by_pairs(network, inputs)
-        pairs = seconds(by_pairs, network, inputs)
-        ours = seconds(linear_regions, network, inputs)
-        with torch.no_grad():
-            forward = seconds(network, inputs)
-        print(
-            f"{name}: {count} regions; all pairs {pairs:.3f} s; ours {ours:.4f} s, "
-            f"{pairs / ours:.1f} times as fast; a bare forward {forward:.4f} s"
-        )
 
 
 if __name__ == "__main__":
-    main()
+    main("linear_regions", measure)
