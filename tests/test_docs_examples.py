@@ -1,8 +1,15 @@
 """Every example under docs/ runs, and does what its text says."""
 
+import ast
+import importlib
+import itertools
 import math
+import re
 import runpy
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,13 +20,130 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from callbacks.csv_file import write_csv
 from callbacks.dag_space_figures import PAPER_DAGS
 from callbacks.dag_space_table import PREDICTORS, DagSpaceTable, member_rows
+from lightning_app.cli import main
+from models.spaces import SearchSpace
 from models.topology import effective_depth_width, trace
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
 
 
 def test_every_example_has_a_test() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"resnet18_monitors"}
+    tested = {"resnet18_monitors", "logit_spread", "blobs", "small_space", "gated_space"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+
+
+def command_of(example: str) -> list[list[str]]:
+    """The arguments of each `lightning` command in an example's docstring."""
+    text = ast.get_docstring(ast.parse((EXAMPLES / f"{example}.py").read_text()))
+    assert text is not None
+    lines = text.replace("\\\n", " ").splitlines()
+    found = [shlex.split(line.split("lightning ", 1)[1]) for line in lines if "lightning " in line]
+    assert found
+    return found
+
+
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize("example", ["logit_spread", "blobs", "small_space", "gated_space"])
+def test_examples_run_from_the_command_line(
+    example: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    for arguments in command_of(example):
+        config = arguments.index("--config") + 1
+        arguments[config] = str(EXAMPLES.parents[1] / arguments[config])
+        small = {"search/quickstart.yaml": "--model.batch_size=8"}
+        change = [small[name] for name in small if arguments[config].endswith(name)]
+        main([*arguments, *change, "--trainer.fast_dev_run", "true"])
+
+
+@pytest.fixture
+def example(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> ModuleType:
+    """An example, imported as `PYTHONPATH=docs/examples` lets it be; it writes elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return importlib.import_module(request.param)
+
+
+@pytest.mark.parametrize("example", ["logit_spread"], indirect=True)
+def test_logit_spread(example: ModuleType) -> None:
+    assert example.main() > 0
+    logits = torch.tensor([[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]])
+    network = torch.nn.BatchNorm1d(2, affine=False)
+    before = network.running_mean.clone()
+    score = example.LogitSpread().score(network, logits, torch.zeros(3).long())
+    # Normalised by n, not n − 1: √(3/2); the other logit is constant.
+    assert score == pytest.approx(math.sqrt(3 / 2) / 2, rel=1e-4)
+    assert torch.equal(network.running_mean, before)
+    assert example.LogitSpread(softmax=True).score(network, logits, torch.zeros(3).long()) < score
+    with pytest.raises(ValueError, match="images: expected 2 or more, got 1"):
+        example.LogitSpread().score(network, logits[:1], torch.zeros(1).long())
+
+
+@pytest.mark.parametrize("example", ["blobs"], indirect=True)
+def test_blobs(example: ModuleType) -> None:
+    assert example.main(epochs=2) > 0.9
+    data = example.BlobsDataModule()
+    images, labels = data.probe(400)
+    assert images.shape == (400, 1, 8, 8)
+    assert abs(images.mean()) < 0.2
+    assert images.std() == pytest.approx(1, abs=0.2)
+    assert set(labels.tolist()) == {0, 1, 2, 3}
+    with pytest.raises(ValueError, match="noise: expected 0 or more, got -1"):
+        example.BlobsDataModule(noise=-1)
+
+
+@pytest.mark.parametrize("example", ["small_space", "gated_space"], indirect=True)
+def test_spaces_keep_what_every_space_keeps(example: ModuleType) -> None:
+    name = {"small_space": "SmallSpace", "gated_space": "GatedSpace"}[example.__name__]
+    space = getattr(example, name)()
+    everything = {space.format(a) for a in map(space.parse, all_texts(space))}
+    assert len(everything) == space.count
+    generator = torch.Generator().manual_seed(0)
+    drawn = [space.random_architecture(generator) for _ in range(40)]
+    for cell in drawn:
+        assert space.parse(space.format(cell)) == cell
+        assert space.from_json(space.to_json(cell)) == cell
+        mask = space.mask_of(cell)
+        assert space.architecture_of(mask) == cell
+        of_cell, of_mask = (
+            effective_depth_width(space.topologies(one)["cell"]) for one in (cell, mask)
+        )
+        assert of_cell == of_mask
+        # The network of a cell has what its supernet has left of it, but for the stages.
+        assert space.network(cell)(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+        assert space.supernet(mask=mask)(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+        assert space.region_network(mask=mask)(torch.randn(2, 1, 3, 3)).shape == (2, 10)
+    with pytest.raises(ValueError, match="architecture: expected 3 of skip_connect"):
+        space.parse("none")
+    with pytest.raises(ValueError, match="mask: expected one operation on every edge"):
+        space.architecture_of(space.full_mask())
+
+
+def all_texts(space: SearchSpace) -> Iterator[str]:
+    return map(" ".join, itertools.product(space.operations, repeat=len(space.edges)))
+
+
+@pytest.mark.parametrize("example", ["small_space"], indirect=True)
+def test_small_space_is_searched(example: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert re.fullmatch(r"\d+ parameters", example.main(batch_size=8))
+    # Two of three operations go from every edge: rounds of 1 evaluation per candidate that depth
+    # and width do not reserve.
+    assert "in 2 rounds" in capsys.readouterr().out
+    assert Path("architecture.json").is_file()
+
+
+@pytest.mark.parametrize("example", ["gated_space"], indirect=True)
+def test_gated_space(example: ModuleType) -> None:
+    gate = example.Gate(3)
+    x = torch.rand(2, 3, 4, 4)
+    shares = gate(x) / x
+    assert torch.allclose(shares, shares[:, :, :1, :1].expand_as(shares), rtol=1e-4)
+    assert (shares > 0).all()
+    assert (shares < 1).all()
+    # Two paths, of one operation each: gate and skip, convolution.
+    assert example.main() == 1.0
 
 
 def test_resnet18_monitors(tmp_path: Path) -> None:
