@@ -78,7 +78,7 @@ def one_line(message: str, options: Collection[str] = ()) -> str:
     """
     if found := re.match(r"unrecognized arguments: (.*)|.* does not accept option '(.+)'", message):
         name = (found[1] or found[2]).split()[0].split("=")[0]
-        close = get_close_matches(name.lstrip("-"), options, n=1)
+        close = get_close_matches(name.lstrip("-"), {*options} - {name.lstrip("-")}, n=1)
         hint = f"did you mean {close[0]}?" if close else "see lightning fit --help"
         return f"{name}: no such option; {hint}"
     if found := re.match(r"Problems parsing config: (.*)", message, re.DOTALL):

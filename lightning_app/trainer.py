@@ -16,6 +16,7 @@ class ArchitectureTrainer(Trainer):
         datamodule: LightningDataModule | None = None,
         ckpt_path: str | None = None,
         output: str = "model.pt2",
+        weights_only: bool | None = None,
     ) -> None:
         """Write a trained network to one file, checked to give the same logits.
 
@@ -24,6 +25,7 @@ class ArchitectureTrainer(Trainer):
             datamodule: not used; its arguments shape the module.
             ckpt_path: whose weights to export; by default those at initialisation.
             output: file to write, ending in .pt2 (`torch.export`) or .onnx.
+            weights_only: not used; the config that a fit leaves has it, and it is always so here.
         """
         if ckpt_path is not None:
             content = torch.load(ckpt_path, map_location="cpu", weights_only=True)
