@@ -48,7 +48,10 @@ def test_from_a_search_to_predictions() -> None:
     search = [str(CONFIGS / "search" / "quickstart.yaml"), "--model.batch_size", "8"]
     main(["fit", "--config", *search, "--trainer.callbacks", "null"])
     found = "runs/search_quickstart/version_0/architecture.json"
-    path = train("--model.architecture", found)
+    fit = [*SMALL, "--trainer.callbacks", "null", "--trainer.max_epochs", "2"]
+    main(["fit", "--config", CONFIG, *fit, "--model.architecture", found])
+    run = Path("runs/train_digits/version_0")
+    (path,) = run.glob("checkpoints/*.ckpt")
     model = CellClassifier.load_from_checkpoint(path, weights_only=True).eval()
     assert model.text in Path(found).read_text()
 
@@ -58,9 +61,9 @@ def test_from_a_search_to_predictions() -> None:
         file = Path("new", "sub" * (i % 2), f"{i}.png")
         file.parent.mkdir(parents=True, exist_ok=True)
         image.save(file)
-    reuse = ["--config", CONFIG, "--ckpt_path", str(path)]
-    main(["predict", *reuse, *SMALL, "--trainer.logger", "false", "--data.predict_folder", "new"])
-    with open("predictions.csv") as file:
+    reuse = ["--config", str(run / "config.yaml"), "--ckpt_path", str(path)]
+    main(["predict", *reuse, "--data.predict_folder", "new"])
+    with open("runs/train_digits/version_1/predictions.csv") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == ["0.png", "2.png", "sub/1.png", "sub/3.png"]
     pixels = torch.from_numpy(digits.images[[0, 2, 1, 3]] * (255 / 16)).round()[:, None]
@@ -69,7 +72,7 @@ def test_from_a_search_to_predictions() -> None:
     assert [int(row["class_index"]) for row in rows] == classes.tolist()
     assert [float(row["probability"]) for row in rows] == pytest.approx(best.tolist(), abs=1e-4)
 
-    main(["export", *reuse, *BARE, "--output", "model.pt2"])
+    main(["export", *reuse, "--output", "model.pt2"])
     exported = torch.export.load("model.pt2").module()
     x = torch.randn(3, 1, 8, 8)
     torch.testing.assert_close(exported(x), model(x), rtol=1e-4, atol=1e-4)
