@@ -431,11 +431,16 @@ def test_spectrum() -> None:
     )
 
 
-@pytest.mark.parametrize("smallest", [0.0, 1e-8, -1e-3])
+@pytest.mark.parametrize("smallest", [0.0, 2e-7, -1e-3])  # N·ε₃₂·λ_max is 3.6e-7
 def test_singular_kernel_has_infinite_condition_number(smallest: float) -> None:
     spectrum = ntk_spectrum(torch.diag(torch.tensor([1.0, smallest, 0.5], dtype=torch.float64)))
     assert spectrum.condition_number == math.inf
     assert spectrum.rank == 2
+
+
+def test_kernel_is_not_singular_above_rounding() -> None:
+    spectrum = ntk_spectrum(torch.diag(torch.tensor([1.0, 5e-7, 0.5], dtype=torch.float64)))
+    assert (spectrum.condition_number, spectrum.rank) == (pytest.approx(2e6), 3)
 
 
 def test_equal_samples_give_a_singular_kernel() -> None:

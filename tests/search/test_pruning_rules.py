@@ -146,6 +146,10 @@ def test_ranks_are_taken_over_all_groups_and_added():
     assert choose([group_of(A, B), group_of(C, D)], gains, 3) == [A, C]
     gains[B] = [0.2, 0.5]
     assert choose([group_of(A, B), group_of(C, D)], gains, 3) == [B, C]
+    # A is first and last, B second twice.
+    gains = {A: [0.4, 0.1], B: [0.3, 0.3], C: [0.2, 0.4], D: [0.1, 0.2]}
+    assert choose([group_of(A, B)], gains, 3) == [A]
+    assert choose([group_of(A, B), group_of(C, D)], gains, 3) == [B, C]
 
 
 def test_the_prune_number_best_go():
