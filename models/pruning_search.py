@@ -13,10 +13,19 @@ from models.indicators.base import Indicator, Proxy
 from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
 from models.networks import Supernet, initialise_
-from models.search import Evaluation, ProxyBatch, Search, describe, draw_batch, draw_crops
+from models.search import (
+    Evaluation,
+    ProxyBatch,
+    Search,
+    describe,
+    describe_images,
+    draw_batch,
+    draw_crops,
+)
 from models.search.proxies import derive_seed, generator
 from models.search.pruning import Candidate, choose, gain, groups_of, label, prune, reserved
 from models.spaces import SearchSpace
+from models.spaces.sizes import check_sizes
 from models.topology import effective_depth_width
 
 DRAWS = 10
@@ -52,7 +61,8 @@ class PruningSearch(Search):
         prune_number: operations pruned per edge and round.
         repeats: initialisations over which changes are averaged.
         precision: decimals after which changes are equal.
-        batch_norm: how the NTK of the default scores treats BatchNorm: `frozen` or `coupled`.
+        batch_norm: how the NTK of the default scores treats BatchNorm: `frozen` or `coupled`;
+            `scores` bring their own.
         scores: indicators to rank by; by default κ(NTK) and linear regions.
         batch_size: images for the scores.
         supernet: sizes of the proxy supernet, as `space.supernet` takes them.
@@ -87,6 +97,12 @@ class PruningSearch(Search):
             raise ValueError(f"depth_width: expected 'reserve' or 'off', got {depth_width!r}")
         if batch_norm not in ("frozen", "coupled"):
             raise ValueError(f"batch_norm: expected 'frozen' or 'coupled', got {batch_norm!r}")
+        if scores is not None and batch_norm != "frozen":
+            raise ValueError(
+                "batch_norm: for the default scores alone; give it to those of `scores`"
+            )
+        if supernet is not None:
+            check_sizes(space.supernet, supernet, f"{space.name} supernets", "supernet")
         self.space = space
         self.depth_width = depth_width
         self.reserve = reserve
@@ -145,7 +161,7 @@ class PruningSearch(Search):
             "scores": [describe(score) for score in self.scores],
             "batch_size": self.batch_size,
             "supernet": self.sizes,
-            "images": describe(self.images, leave_out=("root", "num_workers")),
+            "images": describe_images(self.images),
             "seed": self.seed,
         }
 

@@ -21,6 +21,7 @@ from models.search import (
     ScoreCache,
     Search,
     describe,
+    describe_images,
     draw_batch,
     draw_crops,
 )
@@ -28,6 +29,7 @@ from models.search.base import FAILURES
 from models.search.proxies import derive_seed, generator
 from models.search.sampling import best, draw_distinct, indicators_of
 from models.spaces import SearchSpace
+from models.spaces.sizes import check_sizes
 from models.topology import effective_depth_width
 
 SIZES: dict[str, dict[str, dict[str, int]]] = {
@@ -100,6 +102,7 @@ class SamplingSearch(Search):
             raise ValueError(f"indicator: expected different indicators, got {names}")
         self.batch_size = BATCH_SIZES[proxy] if batch_size is None else batch_size
         self.sizes = SIZES[proxy].get(space.name, {}) if network is None else network
+        check_sizes(space.network, self.sizes, f"{space.name} networks", "network")
         for name, value, minimum in (
             ("batch_size", self.batch_size, 2),
             ("block_size", block_size, 1),
@@ -176,7 +179,7 @@ class SamplingSearch(Search):
             "space": self.space.name,
             "batch_size": self.batch_size,
             "network": self.sizes,
-            "images": describe(self.images, leave_out=("root", "num_workers")),
+            "images": describe_images(self.images),
         }
 
     def state(self) -> dict[str, Any]:

@@ -1,10 +1,6 @@
 """The pruning search as a fit: counts, determinism, failures, files."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,8 +18,6 @@ from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
 from models.spaces import DartsSpace, NasBench201Space
 from models.topology import effective_depth_width
-
-CONFIG = Path(__file__).parents[1] / "configs" / "search" / "quickstart.yaml"
 
 
 class Parameters(Indicator):
@@ -307,6 +301,12 @@ def test_result_file(tmp_path):
         ({"batch_size": 1}, "batch_size: expected 2 or more"),
         ({"depth_width": "on"}, "depth_width: expected 'reserve' or 'off', got 'on'"),
         ({"batch_norm": "eval"}, "batch_norm: expected 'frozen' or 'coupled', got 'eval'"),
+        ({"batch_norm": "coupled"}, "batch_norm: for the default scores alone"),
+        (
+            {"supernet": {"width": 3}},
+            "supernet: nasbench201 supernets have no 'width'; allowed: ch",
+        ),
+        ({"supernet": {"channels": 0}}, "supernet: channels: expected 1 or more, got 0"),
         ({"seed": -1}, "seed: expected 0 or more"),
         ({"scores": []}, "scores: expected one or more different indicators"),
         ({"scores": [Parameters(), Parameters()]}, "scores: expected one or more different"),
@@ -317,71 +317,11 @@ def test_bad_arguments(arguments, message):
         small(**arguments)
 
 
+def test_images_are_asked_for():
+    with pytest.raises(ValueError, match=r"images: none given; name a DataModule, .* --data data"):
+        PruningSearch(None, NasBench201Space())
+
+
 def test_images_without_probes_are_refused():
     with pytest.raises(ValueError, match="images: LightningDataModule has no num_classes"):
         PruningSearch(pl.LightningDataModule(), NasBench201Space())
-
-
-# Real processes -----------------------------------------------------------------------------------
-
-
-def command(folder: Path, *extra: str) -> list[str]:
-    arguments = ["fit", "--config", str(CONFIG)]
-    arguments += ["--trainer.logger.init_args.save_dir", str(folder), "--model.repeats", "2"]
-    return [sys.executable, "-m", "lightning_app", *arguments, *extra]
-
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-
-
-def found_in(folder: Path) -> dict:
-    (path,) = folder.rglob("architecture.json")
-    result = json.loads(path.read_text())
-    del result["seconds"]
-    return result
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory) -> dict:
-    """The result of one process that is left in peace."""
-    folder = tmp_path_factory.mktemp("reference")
-    subprocess.run(command(folder), env=ENVIRONMENT, check=True, cwd=folder)
-    return found_in(folder)
-
-
-@pytest.mark.slow
-def test_two_processes_find_the_same(reference, tmp_path):
-    subprocess.run(
-        command(tmp_path, "--trainer.devices", "2"), env=ENVIRONMENT, check=True, cwd=tmp_path
-    )
-    assert found_in(tmp_path) == reference
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("evaluations", [3, 16, 30])
-def test_killed_in_any_round_and_resumed(reference, tmp_path, evaluations):
-    """SIGKILL after some evaluations, in the first, second or third round; then `last`."""
-    kill = f"""
-import os, signal
-from models.search import Search
-evaluate, count = Search._evaluate, 0
-def counted(self, candidate):
-    global count
-    count += 1
-    if count == {evaluations}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return evaluate(self, candidate)
-Search._evaluate = counted
-from lightning_app.__main__ import main
-main()
-"""
-    arguments = command(tmp_path)[3:]
-    killed = subprocess.run(
-        [sys.executable, "-c", kill, *arguments], env=ENVIRONMENT, check=False, cwd=tmp_path
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert not list(tmp_path.rglob("architecture.json"))
-    subprocess.run(
-        command(tmp_path, "--ckpt_path", "last"), env=ENVIRONMENT, check=True, cwd=tmp_path
-    )
-    assert found_in(tmp_path) == reference

@@ -1,10 +1,6 @@
 """The sampling search as a fit: counts, determinism, failures, files."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,12 +11,10 @@ from torch import nn
 from datamodules import DigitsDataModule
 from models import DepthWidthFilter, SamplingSearch
 from models.indicators import ActivationOverlap, Indicator, LinearRegions, RankAggregate, SynFlow
-from models.search import ScoreCache
 from models.search.sampling import draw_distinct
 from models.spaces import DartsSpace, NasBench201Space
 from models.topology import effective_depth_width
 
-CONFIG = Path(__file__).parents[1] / "configs" / "search" / "sampling_digits.yaml"
 RELEASED = {"depth": (0.99, 2.51), "width": (0.99, 3.01)}
 
 
@@ -239,9 +233,12 @@ def test_a_finished_search_does_nothing_and_says_so(tmp_path):
     search = small()
     trainer = run(search, tmp_path, enable_checkpointing=True)
     again = small()
-    run(again, tmp_path, ckpt_path=trainer.checkpoint_callback.best_model_path)
+    folder = tmp_path / "again"
+    run(again, folder, ckpt_path=trainer.checkpoint_callback.best_model_path)
     assert again.history == search.history
     assert again.summary().startswith("had already finished; found |")
+    written = (folder / "architecture.json").read_text()
+    assert written == (tmp_path / "architecture.json").read_text()
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
@@ -307,6 +304,7 @@ def test_figures_are_logged(tmp_path):
         ({"proxy": "large"}, "proxy: expected 'small' or 'paper', got 'large'"),
         ({"batch_size": 1}, "batch_size: expected 2 or more, got 1"),
         ({"block_size": 0}, "block_size: expected 1 or more, got 0"),
+        ({"network": {"depth": 3}}, "network: nasbench201 networks have no 'depth'; allowed: chan"),
         ({"seed": -1}, "seed: expected 0 or more"),
         (
             {"indicator": RankAggregate([Constant(), Constant()])},
@@ -322,77 +320,6 @@ def test_bad_arguments(arguments, message):
 def test_there_is_no_architecture_before_the_first_score():
     with pytest.raises(ValueError, match="architecture: nothing has been scored yet"):
         _ = small().architecture
-
-
-# Real processes -----------------------------------------------------------------------------------
-
-
-def command(folder: Path, *extra: str) -> list[str]:
-    arguments = ["fit", "--config", str(CONFIG), "--model.samples", "24"]
-    arguments += ["--model.block_size", "4", "--model.batch_size", "8"]
-    arguments += ["--trainer.logger.init_args.save_dir", str(folder)]
-    return [sys.executable, "-m", "lightning_app", *arguments, *extra]
-
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-
-
-def found_in(folder: Path) -> dict:
-    (path,) = folder.rglob("architecture.json")
-    result = json.loads(path.read_text())
-    del result["seconds"]
-    return result
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory) -> dict:
-    """The result of one process that is left in peace."""
-    folder = tmp_path_factory.mktemp("reference")
-    subprocess.run(command(folder), env=ENVIRONMENT, check=True, cwd=folder)
-    return found_in(folder)
-
-
-@pytest.mark.slow
-def test_two_processes_find_the_same_and_share_a_cache(reference, tmp_path):
-    path = tmp_path / "scores.jsonl"
-    two = ["--trainer.devices", "2", "--model.cache", str(path)]
-    subprocess.run(command(tmp_path, *two), env=ENVIRONMENT, check=True, cwd=tmp_path)
-    found = found_in(tmp_path)
-    assert found == reference
-    setting = {k: found["settings"][k] for k in ("space", "batch_size", "network", "images")}
-    cache = ScoreCache(path, setting, found["settings"]["seed"])
-    assert len(cache) == found["counts"]["evaluated"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("evaluations", [2, 6, 9])
-def test_killed_in_any_block_and_resumed(reference, tmp_path, evaluations):
-    """SIGKILL after some evaluations, in the first, second or third block; then `last`."""
-    kill = f"""
-import os, signal
-from models.search import Search
-evaluate, count = Search._evaluate, 0
-def counted(self, candidate):
-    global count
-    count += 1
-    if count == {evaluations}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return evaluate(self, candidate)
-Search._evaluate = counted
-from lightning_app.__main__ import main
-main()
-"""
-    killed = subprocess.run(
-        [sys.executable, "-c", kill, *command(tmp_path)[3:]],
-        env=ENVIRONMENT,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert not list(tmp_path.rglob("architecture.json"))
-    resume = ["--ckpt_path", "last"] if evaluations > 4 else []  # no block was finished before
-    subprocess.run(command(tmp_path, *resume), env=ENVIRONMENT, check=True, cwd=tmp_path)
-    assert found_in(tmp_path) == reference
 
 
 def test_the_draws_follow_from_the_seed_alone():

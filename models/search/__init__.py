@@ -2,7 +2,7 @@
 
 from models.search.base import Evaluation, Search
 from models.search.depth_width_filter import DepthWidthFilter
-from models.search.describe import describe
+from models.search.describe import describe, describe_images
 from models.search.proxies import (
     ImageSource,
     NetworkSource,
@@ -22,6 +22,7 @@ __all__ = [
     "ScoreCache",
     "Search",
     "describe",
+    "describe_images",
     "draw_batch",
     "draw_crops",
     "random_crops",

@@ -50,6 +50,11 @@ class Search(pl.LightningModule):
 
     def __init__(self, images: pl.LightningDataModule, seed: int) -> None:
         super().__init__()
+        if images is None:  # no --data on the command line
+            raise ValueError(
+                "images: none given; name a DataModule, on the command line by "
+                "--data datamodules.CIFAR10DataModule --data.root data"
+            )
         if not isinstance(images, ImageSource):
             raise ValueError(
                 f"images: {type(images).__name__} has no num_classes, in_shape and "
@@ -224,6 +229,11 @@ class Search(pl.LightningModule):
         parts: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(parts, self._evaluations)
         return {index: value for part in parts for index, value in part.items()}
+
+    def on_fit_end(self) -> None:
+        """A search that was finished before leaves its result in this run's folder too."""
+        if self.was_finished:
+            self._write_result()
 
     def _write_result(self) -> None:
         """Write `architecture.json` whole or not at all."""

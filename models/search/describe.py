@@ -27,3 +27,21 @@ def describe(thing: Any, leave_out: Collection[str] = ()) -> Any:
         if not str(k).startswith("_") and k not in leave_out
     }
     return described if isinstance(thing, Mapping) else {"class": type(thing).__name__, **described}
+
+
+IMMATERIAL = (
+    "root",
+    "download",
+    "cache_dir",
+    "in_memory",
+    "num_workers",
+    "batch_size",
+    "augment",
+    "predict_folder",
+)
+"""Arguments of a DataModule on which the images of `probe` do not depend."""
+
+
+def describe_images(source: Any) -> Any:
+    """What decides the images that a search draws; where they lie and how they train may differ."""
+    return describe(source, leave_out=IMMATERIAL)

@@ -8,13 +8,16 @@ _ELSEWHERE = {"architecture", "num_classes", "in_channels", "mask", "drop_path"}
 """What is given in another way."""
 
 
-def check_sizes(build: Callable[..., Any], sizes: Mapping[str, Any], what: str) -> None:
+def check_sizes(
+    build: Callable[..., Any], sizes: Mapping[str, Any], what: str, argument: str = "sizes"
+) -> None:
     """Refuse sizes that a space's networks do not have.
 
     Args:
         build: `network` or `supernet` of a space.
         sizes: to be given to it by name.
         what: it builds, for the message.
+        argument: what `sizes` is called where they are given.
 
     Raises:
         ValueError: another name, or a number below 1.
@@ -22,6 +25,6 @@ def check_sizes(build: Callable[..., Any], sizes: Mapping[str, Any], what: str) 
     allowed = [name for name in inspect.signature(build).parameters if name not in _ELSEWHERE]
     for name, value in sizes.items():
         if name not in allowed:
-            raise ValueError(f"sizes: {what} have no {name!r}; allowed: {', '.join(allowed)}")
+            raise ValueError(f"{argument}: {what} have no {name!r}; allowed: {', '.join(allowed)}")
         if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-            raise ValueError(f"sizes: {name}: expected 1 or more, got {value}")
+            raise ValueError(f"{argument}: {name}: expected 1 or more, got {value}")
