@@ -1,6 +1,8 @@
 """What a checkpoint must be, before a run starts from it."""
 
 import os
+import re
+import traceback
 import zipfile
 from pickle import UnpicklingError
 from typing import Any
@@ -9,6 +11,7 @@ import torch
 
 _KEYWORDS = ("best", "last", "hpc", "registry")
 """What Lightning resolves itself; `registry:` may go on with a name."""
+_RESTORING = "pytorch_lightning.trainer.connectors.checkpoint_connector"
 
 
 def checkpoint_arguments(path: str) -> dict[str, Any]:
@@ -47,3 +50,19 @@ def mismatch(error: RuntimeError) -> str | None:
         return None
     shown = "; ".join(line if len(line) < 160 else f"{line[:150]} …" for line in lines[1:4])
     return f"ckpt_path: the weights are those of another network: {shown}"
+
+
+def unfit(error: BaseException) -> str | None:
+    """One line for what Lightning stumbles over while it restores a checkpoint; else None.
+
+    A checkpoint of another version may lack entries, or have others in their place.
+    """
+    frames = traceback.walk_tb(error.__traceback__)
+    restoring = any(frame.f_globals.get("__name__") == _RESTORING for frame, _ in frames)
+    if not restoring or isinstance(error, OSError):
+        return None
+    text = " ".join(str(error).split())
+    if re.match(r"\w+: ", text):  # it names the argument
+        return text
+    reason = f"no entry {text}" if isinstance(error, KeyError) else text
+    return f"ckpt_path: the checkpoint does not fit, it may be of another version: {reason[:300]}"

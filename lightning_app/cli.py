@@ -14,9 +14,18 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 import callbacks  # imported, so that class names need no package
 import datamodules  # noqa: F401
-from lightning_app.checkpoints import checkpoint_arguments, mismatch
-from lightning_app.errors import MISTAKES, OneLineParser, debugging, fail, one_line, raised_in_step
-from lightning_app.resume import continue_last
+from lightning_app.checkpoints import checkpoint_arguments, mismatch, unfit
+from lightning_app.errors import (
+    MISTAKES,
+    OneLineParser,
+    debugging,
+    fail,
+    lost_process,
+    one_line,
+    raised_in_step,
+    stopped,
+)
+from lightning_app.resume import continue_last, how_to_go_on
 from lightning_app.trainer import ArchitectureTrainer
 from lightning_app.usage import CHECKPOINT, DESCRIPTION, GROUPS, SUBCOMMANDS, usage
 from models import ImageClassifier
@@ -65,7 +74,7 @@ class ArchitectureCLI(LightningCLI):
         Checkpoints written from Python do not name their class: they are of the given one.
         """
         subcommand = self.config.subcommand
-        continue_last(self.config[subcommand])
+        continue_last(self.config[subcommand], subcommand)
         path = self.config[subcommand].get("ckpt_path")
         arguments = checkpoint_arguments(path) if path else {}
         arguments.pop("_instantiator", None)
@@ -110,6 +119,15 @@ class ArchitectureCLI(LightningCLI):
         except (ValueError, TypeError, MisconfigurationException) as error:
             raise ValueError(f"trainer: {error}") from error
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Note on whatever ends a fit early how to go on with it."""
+        try:
+            super()._run_subcommand(subcommand)
+        except BaseException as error:
+            if subcommand == "fit" and (hint := how_to_go_on(self.trainer)):
+                error.add_note(hint)
+            raise
+
     def after_fit(self) -> None:
         """Test if asked to, and say what was reached and where to look at it."""
         if self.trainer.interrupted:
@@ -142,8 +160,9 @@ class ArchitectureCLI(LightningCLI):
 def main(args: list[str] | None = None) -> None:
     """Run the command line; `args` are `sys.argv[1:]` by default.
 
-    A mistake of the user is one line and exit code 2; with `JSONARGPARSE_DEBUG=true`, and for
-    everything else, there is a traceback.
+    A mistake of the user, and trouble of the machine, is one line and exit code 2; with
+    `JSONARGPARSE_DEBUG=true`, and for everything else, there is a traceback. A run that is stopped
+    says how to go on: by Ctrl-C with exit code 130, by SIGTERM with 143.
     """
     # Lightning's own use of torch; nothing that a user could change.
     warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
@@ -157,12 +176,17 @@ def main(args: list[str] | None = None) -> None:
             trainer_defaults={"callbacks": [callbacks.PredictionWriter()]},
             save_config_kwargs={"overwrite": True},
         )
+    except (SystemExit, KeyboardInterrupt) as error:
+        stopped(error)
+        raise
     except MISTAKES as error:
         if debugging() or raised_in_step(error):
             raise
-        fail(one_line(str(error)))
-    except RuntimeError as error:
-        line = mismatch(error)
+        fail(unfit(error) or one_line(str(error)), error)
+    except (RuntimeError, LookupError, TypeError, AttributeError) as error:
+        line = unfit(error)
+        if isinstance(error, RuntimeError):
+            line = mismatch(error) or line or lost_process(error)
         if debugging() or line is None:
             raise
-        fail(line)
+        fail(line, error)

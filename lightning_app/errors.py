@@ -1,5 +1,6 @@
 """One clear line for a mistake on the command line, in a config or in the data."""
 
+import errno
 import inspect
 import os
 import re
@@ -14,12 +15,17 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 MISTAKES = (ValueError, OSError, MisconfigurationException, ArgumentError)
 """What bad arguments and bad data raise; anything else is a bug, and keeps its traceback."""
 
 _PACKAGES = {"model": "models", "data": "datamodules", "trainer.callbacks": "callbacks"}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+"""Troubles of the disk: never a bug, wherever they come up."""
 _STEPS = {"training_step", "validation_step", "test_step", "predict_step"}
+_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "TCPStore")
 # What jsonargparse says around the reason.
 _FRAME = re.compile(
     r"(Subtypes:|Errors:|Given value|Does not validate against|Expected a <class 'NoneType'>"
@@ -28,16 +34,48 @@ _FRAME = re.compile(
 )
 
 
-def fail(message: str) -> NoReturn:
-    """Say what is wrong and end with exit code 2."""
-    sys.stderr.write(f"lightning: error: {' '.join(message.split())}\n")
+def fail(message: str, error: BaseException | None = None) -> NoReturn:
+    """Say what is wrong, with the notes of the error, and end with exit code 2."""
+    line = "; ".join([message, *getattr(error, "__notes__", ())])
+    sys.stderr.write(f"lightning: error: {' '.join(line.split())}\n")
     sys.exit(2)
+
+
+def stopped(error: BaseException) -> None:
+    """Say that the run was stopped from outside, if it was, and end as shells expect.
+
+    The first process speaks for all; the others end without a word.
+
+    Args:
+        error: SystemExit or KeyboardInterrupt, of which Lightning makes a SystemExit.
+    """
+    if isinstance(error, SIGTERMException):
+        reason, code = "SIGTERM", 143
+    elif isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+        reason, code = "Ctrl-C", 130
+    else:
+        return
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+        sys.exit(0)  # a failure would have Lightning kill the first process
+    line = "; ".join([f"stopped by {reason}", *getattr(error, "__notes__", ())])
+    sys.stderr.write(f"lightning: {line}\n")
+    sys.exit(code)
 
 
 def raised_in_step(error: BaseException) -> bool:
     """Whether it went wrong within a model's step: a bug, whose traceback matters."""
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return False
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_code.co_name in _STEPS for frame, _ in frames)
+
+
+def lost_process(error: RuntimeError) -> str | None:
+    """One line for what torch says when another process of the run has ended; else None."""
+    text = str(error)
+    if not any(sign in text for sign in _LOST):
+        return None
+    return "another process of this run has ended; its own last lines say why"
 
 
 def debugging() -> bool:

@@ -1,14 +1,23 @@
 """Lightning's Trainer, with what the command line can do besides."""
 
+from typing import Any
+
 import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
+from lightning_app.checkpoint_io import SafeCheckpointIO
 from models.export import export
 
 
 class ArchitectureTrainer(Trainer):
-    """A Trainer that exports too."""
+    """A Trainer that exports too, and whose checkpoints are whole or not there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if type(self.strategy.checkpoint_io) is TorchCheckpointIO:  # none of the user's own
+            self.strategy.checkpoint_io = SafeCheckpointIO()
 
     def export(
         self,
