@@ -14,6 +14,7 @@ from models.metrics import ClassificationMetrics
 Loss = Literal["cross_entropy", "mse"]
 Batch = tuple[Tensor, Tensor]
 
+_LOOK_EVERY = 50  # batches
 _PLAIN = (str, int, float, list, tuple, dict, type(None))
 
 
@@ -22,6 +23,9 @@ class ImageClassifier(pl.LightningModule):
 
     Logs per epoch, under `train/`, `val/` and `test/`: `loss`, `accuracy` (over samples) and
     `class_accuracy` (mean over classes).
+
+    Training ends at a loss that is infinite or NaN, with an error that names the batch, and no
+    checkpoint is written after it.
 
     Checkpoints hold the arguments, so that `load_from_checkpoint(path)` needs none. Optimizers and
     schedulers are kept as the class paths that the command line gives; those given as Python
@@ -115,8 +119,30 @@ class ImageClassifier(pl.LightningModule):
         probabilities: Tensor = self(images).softmax(1)
         return probabilities
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Look at the losses now and then."""
+        if (batch_idx + 1) % _LOOK_EVERY == 0:
+            self._refuse_loss_that_is_not_finite()
+
+    def _refuse_loss_that_is_not_finite(self) -> None:
+        """Before the epoch's figures and before a checkpoint: none holds weights that are NaN."""
+        found = self.train_metrics.not_finite()
+        if found is None or self._trainer is None:
+            return
+        ago, loss = found
+        batch = self.trainer.fit_loop.epoch_loop.batch_idx - ago
+        raise ValueError(
+            f"train/loss: {loss} at batch {batch} of epoch {self.current_epoch} (from 0): NaN or "
+            "too large numbers among its images, or a learning rate that is too high"
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to keep what a loss that is not finite has made of the weights."""
+        self._refuse_loss_that_is_not_finite()
+
     def on_train_epoch_end(self) -> None:
         """Log the epoch's figures."""
+        self._refuse_loss_that_is_not_finite()
         self._log_epoch("train", self.train_metrics)
 
     def on_validation_epoch_end(self) -> None:

@@ -27,10 +27,27 @@ class ClassificationMetrics(nn.Module):
             }
         )
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._finite = 0  # batches of which the loss is known to be finite
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Keep what a batch shows: its mean loss, logits (N, C), and labels (N,)."""
         self._seen.append((loss.detach(), logits.detach().argmax(1), labels))
+
+    def not_finite(self) -> tuple[int, float] | None:
+        """How many batches ago a loss was first infinite or NaN (0: the last batch), and which.
+
+        Looks at the losses since the last call, all at once: one by one, a GPU would have to finish
+        every step first.
+        """
+        losses = [loss for loss, _, _ in self._seen[self._finite :]]
+        if not losses:
+            return None
+        found = torch.stack(losses).isfinite().logical_not().nonzero()
+        if len(found):
+            first = int(found[0])
+            return len(losses) - 1 - first, float(losses[first])
+        self._finite = len(self._seen)
+        return None
 
     def compute(self) -> dict[str, Tensor]:
         """`loss` (lower is better), `accuracy` and `class_accuracy` (in [0, 1], higher is better).
@@ -41,7 +58,7 @@ class ClassificationMetrics(nn.Module):
         Starts anew: what was kept is dropped.
         """
         losses, predictions, labels = zip(*self._seen, strict=True)
-        self._seen.clear()
+        self.reset()
         sizes = torch.tensor([len(batch) for batch in labels], device=losses[0].device)
         self.loss.update(torch.stack(losses), sizes)
         metrics: dict[str, Metric] = {"loss": self.loss}
@@ -57,3 +74,4 @@ class ClassificationMetrics(nn.Module):
     def reset(self) -> None:
         """Drop what an interrupted epoch left."""
         self._seen.clear()
+        self._finite = 0

@@ -131,6 +131,7 @@ class SupernetClassifier(ImageClassifier):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the supernet is, in builtins that need neither class nor command line."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["supernet"] = {
             "space": self.space.name,
             "in_shape": list(self.in_shape),
