@@ -170,6 +170,7 @@ class CellClassifier(ImageClassifier):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the seed of drop-path."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["drop_path_seed"] = self._seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
