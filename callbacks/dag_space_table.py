@@ -12,9 +12,13 @@ from scipy import stats
 from torch import Tensor, nn
 
 from callbacks.depth_width_map import centre_and_radii
-from models.indicators import empirical_ntk, ntk_spectrum
-from models.indicators._spectrum import kernel_spectrum
-from models.indicators.nngp import nngp_kernel, paper_bound
+from models.indicators import (
+    empirical_ntk,
+    kernel_spectrum,
+    nngp_kernel,
+    ntk_spectrum,
+    paper_bound,
+)
 from models.topology import Dag, effective_depth_width
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -12,9 +12,13 @@ from torch import Tensor
 
 from callbacks.probe import dropout_off, probe
 from callbacks.topology_monitor import HasTopology
-from models.indicators import empirical_ntk, ntk_spectrum
-from models.indicators._spectrum import kernel_spectrum
-from models.indicators.nngp import nngp_kernel, paper_bound
+from models.indicators import (
+    empirical_ntk,
+    kernel_spectrum,
+    nngp_kernel,
+    ntk_spectrum,
+    paper_bound,
+)
 
 
 class NNGPMonitor(pl.Callback):

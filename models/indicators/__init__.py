@@ -1,6 +1,6 @@
 """Training-free indicators: pure functions of a network and a batch, and classes for searches."""
 
-from models.indicators._spectrum import KernelSpectrum
+from models.indicators._spectrum import KernelSpectrum, kernel_spectrum
 from models.indicators.activation_overlap import activation_overlap
 from models.indicators.az_nas import Expressivity, Progressivity, Trainability
 from models.indicators.base import Indicator
@@ -11,6 +11,7 @@ from models.indicators.grasp import Grasp
 from models.indicators.jacobian_covariance import JacobianCovariance
 from models.indicators.linear_regions import linear_regions
 from models.indicators.naswot import ActivationOverlap
+from models.indicators.nngp import nngp_kernel, paper_bound
 from models.indicators.ntk import empirical_ntk, ntk_spectrum
 from models.indicators.rank_aggregate import RankAggregate
 from models.indicators.regions import LinearRegions
@@ -44,6 +45,9 @@ __all__ = [
     "ZiCo",
     "activation_overlap",
     "empirical_ntk",
+    "kernel_spectrum",
     "linear_regions",
+    "nngp_kernel",
     "ntk_spectrum",
+    "paper_bound",
 ]
