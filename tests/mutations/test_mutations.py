@@ -38,6 +38,7 @@ PRUNING = "tests/search/test_pruning_rules.py"
 PRUNING_SEARCH = "tests/test_pruning_search.py"
 SAMPLING = "tests/search/test_sampling_rules.py"
 NTK = "tests/indicators/test_ntk.py"
+SPECTRUM = "tests/indicators/test_spectrum.py"
 NNGP = "tests/indicators/test_nngp.py"
 OVERLAP = "tests/indicators/test_activation_overlap.py"
 REGIONS = "tests/indicators/test_linear_regions.py"
@@ -153,6 +154,13 @@ MUTATIONS = [
         f"{NTK}::test_equals_a_loop_of_backward_passes",
     ),
     Mutation(
+        "NTK: samples that depend on each other are noticed up to rounding",
+        "models/indicators/_checks.py",
+        "3 * math.sqrt(torch.finfo(first.dtype).eps)",
+        "1e-3",
+        f"{NTK}::test_equals_a_loop_of_backward_passes",
+    ),
+    Mutation(
         "NTK: weights only",
         "models/indicators/ntk.py",
         'or "weight" in name',
@@ -164,21 +172,21 @@ MUTATIONS = [
         "models/indicators/_spectrum.py",
         "lambda_max / lambda_min if",
         "lambda_min / lambda_max if",
-        f"{NTK}::test_spectrum",
+        SPECTRUM,
     ),
     Mutation(
         "condition number: singular up to N eps lambda_max",
         "models/indicators/_spectrum.py",
         "len(kernel) * torch.finfo(precision).eps * lambda_max",
         "torch.finfo(precision).eps * lambda_max",
-        f"{NTK}::test_singular_kernel_has_infinite_condition_number",
+        SPECTRUM,
     ),
     Mutation(
         "condition number: of a singular kernel infinite, not negative",
         "models/indicators/_spectrum.py",
         "if lambda_min > resolved else",
         "if lambda_min != 0 else",
-        f"{NTK}::test_singular_kernel_has_infinite_condition_number",
+        SPECTRUM,
     ),
     # Forward-only scores
     Mutation(
