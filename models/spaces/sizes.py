@@ -2,10 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 _ELSEWHERE = {"architecture", "num_classes", "in_channels", "mask", "drop_path"}
 """What is given in another way."""
+
+_PLAIN = {int, bool, NoneType}
 
 
 def check_sizes(
@@ -20,11 +23,17 @@ def check_sizes(
         argument: what `sizes` is called where they are given.
 
     Raises:
-        ValueError: another name, or a number below 1.
+        ValueError: another name, a value of another type, or a number below 1.
     """
-    allowed = [name for name in inspect.signature(build).parameters if name not in _ELSEWHERE]
+    parameters = inspect.signature(build).parameters
+    allowed = [name for name in parameters if name not in _ELSEWHERE]
     for name, value in sizes.items():
         if name not in allowed:
             raise ValueError(f"{argument}: {what} have no {name!r}; allowed: {', '.join(allowed)}")
+        annotation = parameters[name].annotation
+        kinds = get_args(annotation) or (annotation,)
+        if set(kinds) <= _PLAIN and type(value) not in kinds:
+            expected = " or ".join(kind.__name__ for kind in kinds if kind is not NoneType)
+            raise ValueError(f"{argument}: {name}: expected {expected}, got {value!r}")
         if isinstance(value, int) and not isinstance(value, bool) and value < 1:
             raise ValueError(f"{argument}: {name}: expected 1 or more, got {value}")

@@ -21,8 +21,17 @@ def test_those_of_the_space_are_taken() -> None:
         ({"mask": None}, "sizes: supernets have no 'mask'"),
         ({"num_classes": 3}, "sizes: supernets have no 'num_classes'"),
         ({"channels": 0}, "^sizes: channels: expected 1 or more, got 0$"),
+        ({"channels": "x"}, "^sizes: channels: expected int, got 'x'$"),
+        ({"channels": 4.5}, "^sizes: channels: expected int, got 4.5$"),
+        ({"channels": True}, "^sizes: channels: expected int, got True$"),
     ],
 )
 def test_others_are_refused(sizes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_sizes(NasBench201Space().supernet, sizes, "supernets")
+
+
+def test_a_size_may_be_left_to_the_space() -> None:
+    check_sizes(DartsSpace().network, {"channels": None, "stem": "imagenet"}, "networks")
+    with pytest.raises(ValueError, match="sizes: auxiliary: expected bool, got 1"):
+        check_sizes(DartsSpace().network, {"auxiliary": 1}, "networks")
