@@ -1,6 +1,6 @@
 """What measurements during training share: the images they are taken on, and dropout off."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -63,7 +63,12 @@ def probe(
         chosen = torch.randperm(len(dataset))[:count].tolist()
         batch = loader.collate_fn([dataset[i] for i in chosen])
         batch = trainer.strategy.batch_to_device(batch, pl_module.device)
-    images: Tensor = batch if isinstance(batch, Tensor) else batch[0]
+    images = batch[0] if isinstance(batch, Sequence) else batch
+    if not isinstance(images, Tensor):
+        raise MisconfigurationException(
+            f"{name}: expected a batch of images, or of images and labels, got "
+            f"{type(batch).__name__}; give the DataModule a method probe(count, seed)"
+        )
     return images
 
 

@@ -318,6 +318,24 @@ def test_monitors(make: Any, tmp_path: Path) -> None:
     assert run.callback_metrics["ntk/log10_condition_number"].isfinite()
 
 
+def test_the_kernel_is_measured_without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.compiler.reset()
+    count = CompileCounter()
+    compile_ = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compile_(self, backend=count))
+    images, labels = batch(10, 1, 8)
+    loader = DataLoader(TensorDataset(images, labels), 10)
+    plain, compiled = cell(), cell(compile=True)
+    compiled.network.load_state_dict(plain.network.state_dict())
+    measured = []
+    for model in (plain, compiled):
+        run = trainer(max_epochs=3, callbacks=[NTKMonitor(probe_size=4)])
+        run.fit(model, loader)
+        measured.append(run.callback_metrics["ntk/lambda_max"])
+    assert count.frame_count == 1
+    assert measured[0] == measured[1]
+
+
 def test_topologies_of_a_genotype() -> None:
     model = darts()
     assert model.topology() == DartsSpace().topologies(model.architecture)

@@ -42,11 +42,16 @@ def untouched(network: nn.Module, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def exact_arithmetic(device: torch.device) -> Iterator[None]:
-    """Switch off autocast, reduced-precision products and the choice of kernels by timing."""
+    """Switch off autocast, reduced-precision products and the choice of kernels by timing.
+
+    And compiled code: indicators hook modules, swap them and change modes, at which `torch.compile`
+    compiles anew until it gives up.
+    """
     backends = (cuda.matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv)  # type: ignore[attr-defined]
     precisions = [backend.fp32_precision for backend in backends]
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
     with ExitStack() as stack:
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
         for kind in {"cpu", device.type}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         try:

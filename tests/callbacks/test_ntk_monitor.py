@@ -228,6 +228,14 @@ def test_fast_dev_run_and_no_logger() -> None:
     fit(Foreign(), loader(), NTKMonitor(8), fast_dev_run=True)
 
 
+class Named(TensorDataset):
+    """Items as dictionaries."""
+
+    def __getitem__(self, index: int) -> Any:
+        image, label = super().__getitem__(index)
+        return {"image": image, "label": label}
+
+
 class Stream(IterableDataset):
     """No item can be asked for."""
 
@@ -241,6 +249,7 @@ class Stream(IterableDataset):
         (DataLoader(Stream(), 6), "no probe images; give the DataModule a method probe"),
         ({"a": loader(), "b": loader()}, "no probe images"),
         (DataLoader(TensorDataset(*images(4)), 6), "probe_size is 8, the training set has 4"),
+        (loader(Named), "expected a batch of images, or of images and labels, got dict; give"),
     ],
 )
 def test_data_without_probes_is_refused(data: Any, message: str) -> None:
