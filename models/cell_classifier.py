@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import networkx as nx
-import numpy as np
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
@@ -16,6 +15,7 @@ from torch.optim import SGD
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.classifier import Batch, ImageClassifier
+from models.search.proxies import derive_seed
 from models.spaces import SearchSpace, read_architecture, space_named
 from models.spaces.sizes import check_sizes
 
@@ -162,10 +162,9 @@ class CellClassifier(ImageClassifier):
         if not self.drop_path:
             yield
             return
-        key = [self._seed, self.current_epoch, batch_idx, self.global_rank]
-        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
+        key = self.current_epoch, batch_idx, self.global_rank
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed)
+            torch.manual_seed(derive_seed(self._seed, "drop_path", *key))
             yield
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -56,7 +56,15 @@ class ProxyBatch(NamedTuple):
 
 
 Stream = Literal[
-    "images", "crops", "weights", "regions", "evaluation", "sample", "path", "validation"
+    "images",
+    "crops",
+    "weights",
+    "regions",
+    "evaluation",
+    "sample",
+    "path",
+    "validation",
+    "drop_path",
 ]
 _STREAMS: tuple[Stream, ...] = get_args(Stream)
 """A stream's number is its place: new ones come last."""
