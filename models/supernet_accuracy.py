@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +112,8 @@ def _read(path: str) -> tuple[str, dict[str, Any]]:
         raise FileNotFoundError(f"checkpoint: no file {path}")
     raw = Path(path).read_bytes()
     try:
+        if not is_zipfile(BytesIO(raw)):
+            raise EOFError
         content = torch.load(BytesIO(raw), map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError) as error:
         # torch's reason recommends to read what cannot be trusted.

@@ -5,12 +5,14 @@ from typing import Any
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from models.classifier import Batch, ImageClassifier
+from models.metrics import ClassificationMetrics
 from models.networks import Supernet
 from models.search.paths import random_path
 from models.search.proxies import generator
@@ -28,7 +30,8 @@ class SupernetClassifier(ImageClassifier):
 
     Validation and test are the mean over `validation_paths` fixed paths. Batch normalisation takes
     the statistics of the batch at hand, in evaluation too: running statistics would mix those of
-    all paths. So evaluate on batches of a size like that in training.
+    all paths. So evaluate on batches like those of training, in size and in their mix of classes:
+    on images in the order of their class the figures are far too low, and a warning says so.
 
     What comes out is a checkpoint for `SupernetAccuracy`, and no network to predict with: train
     what was found with `CellClassifier`. Under DDP take the strategy
@@ -119,15 +122,22 @@ class SupernetClassifier(ImageClassifier):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Every fixed path, without gradients."""
-        for path in self._fixed_paths:
-            self.network.mask = path
-            super().validation_step(batch, batch_idx)
+        self._evaluate(batch, self.val_metrics)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Every fixed path, without gradients."""
+        self._evaluate(batch, self.test_metrics)
+
+    def _evaluate(self, batch: Batch, metrics: ClassificationMetrics) -> None:
+        labels = batch[1]
+        if len(labels) > 1 and bool((labels == labels[0]).all()):
+            rank_zero_warn(
+                "a batch to evaluate on is of one class: batch normalisation takes its statistics, "
+                "and accuracy is far too low; mix the classes"
+            )
         for path in self._fixed_paths:
             self.network.mask = path
-            super().test_step(batch, batch_idx)
+            self._step(batch, metrics)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the supernet is, in builtins that need neither class nor command line."""
