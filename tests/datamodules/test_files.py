@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -39,10 +40,25 @@ def test_changed_file_is_named_with_both_sums(folder: Path) -> None:
             verify(folder, SUMS)
 
 
-def test_touched_file_is_verified_again(folder: Path) -> None:
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read, as they are."""
+    names: list[str] = []
+    digest = hashlib.file_digest
+
+    def noting(file: BinaryIO, kind: str) -> Any:
+        names.append(Path(file.name).name)
+        return digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", noting)
+    return names
+
+
+def test_touched_file_is_verified_again(folder: Path, reads: list[str]) -> None:
     verify(folder, SUMS)
     os.utime(folder / "b", (1, 1))
     verify(folder, SUMS)
+    assert reads == ["a", "b", "b"]
 
 
 def test_missing_file_is_named(folder: Path) -> None:
@@ -56,9 +72,11 @@ def test_note_that_cannot_be_written_is_done_without(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
 
 
-def test_damaged_note_is_ignored(folder: Path) -> None:
+def test_damaged_note_is_ignored_and_replaced(folder: Path, reads: list[str]) -> None:
     (folder / ".verified.json").write_text('{"a": [')
     verify(folder, SUMS)
+    verify(folder, SUMS)
+    assert reads == ["a", "b"]
 
 
 def test_note_has_the_mode_of_other_files(folder: Path) -> None:
