@@ -9,7 +9,7 @@ from models.indicators.base import Indicator
 
 @runtime_checkable
 class HasDepthWidth(Protocol):
-    """A network that knows its cell's effective depth and width."""
+    """A network that knows the effective depth and width of its cells."""
 
     def depth_width(self) -> tuple[float, float]:
         """(d̄, m̄)."""

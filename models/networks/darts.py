@@ -9,7 +9,7 @@ from torchvision.ops import StochasticDepth
 from models.networks.darts_cells import preprocess, reduction_cells
 from models.networks.ends import stem
 from models.networks.operations import build_operation, relu_conv_bn
-from models.topology import DartsCell
+from models.topology import DartsCell, DepthWidth, effective_depth_width
 
 
 class DropPath(StochasticDepth):  # type: ignore[misc]
@@ -105,6 +105,7 @@ class DartsNetwork(nn.Module):
         super().__init__()
         if auxiliary is not None and cells < 3:
             raise ValueError(f"auxiliary: the head needs at least 3 cells, got {cells}")
+        self.normal, self.reduce = normal, reduce
         self._drop_path = DropPath()
         self.drop_path = drop_path
         self.cells = nn.ModuleList()
@@ -143,6 +144,15 @@ class DartsNetwork(nn.Module):
         if not 0 <= probability < 1:
             raise ValueError(f"drop_path: expected a probability in [0, 1), got {probability}")
         self._drop_path.set(probability)
+
+    def depth_width(self) -> DepthWidth:
+        """Effective depth and width: the mean of the normal and the reduction cell.
+
+        Both kinds count the same, however many cells the network stacks, as they do in the
+        depth/width filter: an architecture has one depth and one width at every size.
+        """
+        of_cells = [effective_depth_width(cell) for cell in (self.normal, self.reduce)]
+        return DepthWidth(*(sum(values) / len(of_cells) for values in zip(*of_cells, strict=True)))
 
     def stems(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The two inputs of the first cell."""
