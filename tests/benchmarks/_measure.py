@@ -70,7 +70,7 @@ def processor_ms() -> float:
 
 
 def fit_exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """p of costs ∝ sizes^p, by least squares over the logarithms.
+    """The power p of costs ∝ sizes^p, by least squares over the logarithms.
 
     Raises:
         ValueError: fewer than two sizes, or one that is not positive.
@@ -121,13 +121,27 @@ class Bench:
         quiet: dict[str, Any] = dict.fromkeys(off, False)
         return pl.Trainer(accelerator=accelerator, devices=1, **quiet, **arguments)
 
-    def time(self, work: Callable[[], Any]) -> Cost:
-        """What one call takes, until the device has finished."""
+    @property
+    def clock(self) -> Clock:
+        """What one process is timed by."""
+        return "wall" if self.device.type == "cuda" else "processor"
+
+    def start(self) -> Callable[[], Cost]:
+        """A clock, which says what has passed since when it is called."""
         self._synchronise()
         processor, wall = processor_ms(), 1e3 * time.perf_counter()
+
+        def stop() -> Cost:
+            self._synchronise()
+            return Cost(processor_ms() - processor, 1e3 * time.perf_counter() - wall)
+
+        return stop
+
+    def time(self, work: Callable[[], Any]) -> Cost:
+        """What one call takes, until the device has finished."""
+        stop = self.start()
         work()
-        self._synchronise()
-        return Cost(processor_ms() - processor, 1e3 * time.perf_counter() - wall)
+        return stop()
 
     def _synchronise(self) -> None:
         if self.device.type == "cuda":
@@ -179,8 +193,7 @@ class Bench:
         ours_at = costs[at]
         if at not in sizes:
             del costs[at]
-        clock: Clock = "wall" if self.device.type == "cuda" else "processor"
-        return summarise(name, naive, clock, ours_at, naive_costs, of, costs)
+        return summarise(name, naive, self.clock, ours_at, naive_costs, of, costs)
 
 
 def summarise(

@@ -39,9 +39,9 @@ def table(records: list[dict[str, Any]]) -> str:
     for record in records:
         for row in record["results"]:
             growth = "–" if row["exponent"] is None else f"{row['of']}^{row['exponent']:.2f}"
-            naive = f"{_time(row['naive_ms'])}: {row['naive']}"
-            cells = (row["name"], _time(row["ours_ms"]), naive, f"**{_ratio(row['ratio'])}**", growth)
-            lines.append(f"| {' | '.join(cells)} |")
+            ours, naive = _time(row["ours_ms"]), f"{row['naive']}: {_time(row['naive_ms'])}"
+            ratio = f"**{_ratio(row['ratio'])}**"
+            lines.append(f"| {' | '.join((row['name'], ours, naive, ratio, growth))} |")
     return "\n".join([*lines, "", *_environments(records)])
 
 

@@ -1,65 +1,21 @@
-"""What each indicator costs, against one training step's forward and backward on the same batch.
-
-Run it from the root of the checkout: `python tests/benchmarks/bench_indicators.py`. Processor time,
-one thread, the best of three. VKDNW and SynFlow are also compared with the straightforward way.
-"""
+"""The indicators whose straightforward form is much slower: VKDNW and SynFlow."""
 
 import copy
-import os
-import platform
-import time
-from collections.abc import Callable
+import math
+from collections.abc import Iterator
 
 import torch
+from _measure import Bench, Pair, Result, main
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
-from torch.nn.functional import cross_entropy
 
-from models.indicators.az_nas import Expressivity, Progressivity, Trainability
-from models.indicators.base import Indicator
-from models.indicators.condition_number import NTKConditionNumber
-from models.indicators.gradient_flow import GradientFlow
-from models.indicators.grasp import Grasp
-from models.indicators.jacobian_covariance import JacobianCovariance
-from models.indicators.naswot import ActivationOverlap
-from models.indicators.size import Flops, Layers, Parameters
-from models.indicators.snip import Snip
-from models.indicators.synflow import SynFlow
-from models.indicators.vkdnw import VKDNW
-from models.indicators.zico import ZiCo
-from models.spaces import DartsSpace, NasBench201Space
+from models.indicators import VKDNW, Indicator, SynFlow
+from models.spaces import NasBench201Space
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
-BATCH = 64
-INDICATORS: tuple[Indicator, ...] = (
-    Parameters(),
-    Layers(),
-    SynFlow(),
-    Flops(),
-    ActivationOverlap(),
-    Expressivity(),
-    Progressivity(),
-    Trainability(),
-    JacobianCovariance(),
-    GradientFlow(),
-    NTKConditionNumber("frozen"),
-    Snip(),
-    ZiCo(),
-    Grasp(),
-    VKDNW(),
-)
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        work()
-        times.append(1000 * (time.process_time() - start))
-    return min(times)
-
-
-def naive_vkdnw(network: nn.Module, images: Tensor) -> Tensor:
+def straightforward_vkdnw(network: nn.Module, images: Tensor) -> float:
     """Jacobian by the first entries, a sample and a functional network at a time."""
     network = copy.deepcopy(network).eval()
     parameters = {name: p.detach() for name, p in network.named_parameters()}
@@ -73,10 +29,22 @@ def naive_vkdnw(network: nn.Module, images: Tensor) -> Tensor:
         return functional_call(network, changed, (image[None],))[0]
 
     jacobians = vmap(jacrev(logits), in_dims=(None, 0))(first, images)
-    return torch.cat([j.flatten(2) for j in jacobians.values()], dim=2)
+    J = torch.cat([j.flatten(2) for j in jacobians.values()], dim=2).double()
+    p = network(images).detach().double().softmax(1)
+    p = 0.95 * p + 0.05 / p.shape[1]
+    F = sum(j.T @ (torch.diag(q) - torch.outer(q, q)) @ j for j, q in zip(J, p, strict=True)) / len(
+        J
+    )
+    deciles = torch.quantile(
+        torch.linalg.eigvalsh(F).clamp(min=0),
+        torch.arange(1, 10, dtype=torch.float64, device=F.device) / 10,
+    )
+    shares = deciles / deciles.sum()
+    layers = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in network.modules())
+    return layers - float((shares * shares.log()).nansum())
 
 
-def naive_synflow(network: nn.Module, images: Tensor) -> float:
+def straightforward_synflow(network: nn.Module, images: Tensor) -> float:
     """A rewritten copy of the network on a whole batch of ones."""
     network = copy.deepcopy(network).double()
     for module in list(network.modules()):
@@ -86,47 +54,43 @@ def naive_synflow(network: nn.Module, images: Tensor) -> float:
     for p in network.parameters():
         p.data.abs_()
     network(torch.ones_like(images, dtype=torch.float64)).sum().backward()
-    return sum(float((p * p.grad).sum()) for p in network.parameters() if p.grad is not None)
+    weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    flow = sum(float((w * w.grad).sum()) for w in weights if w.grad is not None)
+    return math.log(flow / len(images))
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    print(
-        f"torch {torch.__version__}, one thread of {os.cpu_count()} cores, "
-        f"{platform.processor() or platform.machine()}; batch of {BATCH} images of 32×32"
+def measure(bench: Bench) -> Iterator[Result]:
+    """A small network of NAS-Bench-201, as a search scores by default."""
+    space = NasBench201Space()
+    channels = bench.pick(4, 2)
+    network = space.network(space.parse(CELL), channels=channels, cells_per_stage=1)
+    network.to(bench.device)
+    sizes = bench.pick((16, 32, 64, 128), (2, 4))
+    at = bench.pick(64, 4)
+    ways = (
+        (VKDNW(), straightforward_vkdnw, "a functional network per sample"),
+        (SynFlow(), straightforward_synflow, "a rewritten copy, the whole batch"),
     )
-    nasbench201, darts = NasBench201Space(), DartsSpace()
-    genotype = darts.random_architecture(torch.Generator().manual_seed(0))
-    cell = nasbench201.parse(CELL)
-    networks = {
-        "NAS-Bench-201, C=4, N=1": nasbench201.network(cell, channels=4, cells_per_stage=1),
-        "NAS-Bench-201 supernet, C=3": nasbench201.supernet(),
-        "DARTS, C=4, 3 cells": darts.network(genotype, channels=4, cells=3),
-    }
-    images, labels = torch.randn(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
-    for title, network in networks.items():
+    for indicator, way, naive in ways:
 
-        def step(network: nn.Module = network) -> None:
-            cross_entropy(network(images), labels).backward()
+        def prepare(batch: int, indicator: Indicator = indicator, way=way) -> Pair:  # type: ignore[no-untyped-def]
+            images = torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+            images, labels = images.to(bench.device), torch.arange(batch) % 10
+            return Pair(
+                lambda: indicator.score(network, images, labels), lambda: way(network, images)
+            )
 
-        step()
-        unit = milliseconds(step)
-        print(f"\n{title}: forward and backward {unit:.1f} ms")
-        for indicator in INDICATORS:
-
-            def work(indicator: Indicator = indicator, network: nn.Module = network) -> None:
-                indicator.score(network, images, labels)
-
-            ms = milliseconds(work)
-            print(f"  {indicator.name:22s}{ms:8.1f} ms {ms / unit:6.2f} times as long")
-    network = networks["NAS-Bench-201, C=4, N=1"]
-    for indicator, naive in ((VKDNW(), naive_vkdnw), (SynFlow(), naive_synflow)):
-        ours = milliseconds(lambda i=indicator: i.score(network, images, labels))
-        theirs = milliseconds(lambda f=naive: f(network, images))
-        print(f"\n{indicator.name}: {ours:.1f} ms, straightforward {theirs:.1f} ms", end="")
-        print(f", {theirs / ours:.1f} times as long", end="")
-    print()
+        yield bench.measure(
+            f"{type(indicator).__name__} of a NAS-Bench-201 network, C = {channels}, {at} images",
+            prepare,
+            of="images",
+            sizes=sizes,
+            at=at,
+            naive=naive,
+            agree=lambda ours, naive: math.isclose(ours, naive, rel_tol=1e-4),
+            repeats=5,
+        )
 
 
 if __name__ == "__main__":
-    main()
+    main("indicators", measure)

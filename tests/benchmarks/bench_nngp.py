@@ -1,33 +1,28 @@
-"""NNGP kernels of the paper's three DAGs: seconds on N inputs, and against one pair at a time.
+"""NNGP kernels of the paper's three DAGs by the paper's recursion, against one pair at a time."""
 
-Run it from the root of the checkout: `python tests/benchmarks/bench_nngp.py`.
-"""
-
+import itertools
 import math
-import os
-import platform
-import time
+from collections.abc import Iterator
 
 import torch
+from _measure import Bench, Pair, Result, main
 from torch import Tensor
 
 from models.indicators.nngp import nngp_kernel
 from models.topology import Dag
 
 PAPER_DAGS = ("2_02_002", "1_01_222", "2_21_112")
-N, FEATURES, PAIRS = 1000, 784, 2000
 
 
 def f(k_ii: float, k_jj: float, k_ij: float) -> float:
+    """The kernel after an operation."""
     c = max(-1.0, min(1.0, k_ij / math.sqrt(k_ii * k_jj)))
     return math.sqrt(k_ii * k_jj) * (math.sqrt(1 - c * c) + c * (math.pi - math.acos(c))) / math.pi
 
 
-def one_pair(dag: Dag, x: Tensor, y: Tensor) -> float:
+def one_pair(dag: Dag, k_ii: float, k_jj: float, k_ij: float) -> float:
     """The paper's recursion on two inputs, as it is printed."""
-    n = len(x)
-    k = [float(x @ x) / n, float(y @ y) / n, float(x @ y) / n]
-    kernels = {0: [k[0], k[1], f(*k)]}
+    kernels = {0: [k_ii, k_jj, f(k_ii, k_jj, k_ij)]}
     for source, target, value in dag.active_edges():
         k = kernels[source]
         edge = k if value == 1 else [k[0], k[1], f(*k)]
@@ -35,30 +30,44 @@ def one_pair(dag: Dag, x: Tensor, y: Tensor) -> float:
     return kernels[dag.output][2]
 
 
-def main() -> None:
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} thread(s), {os.cpu_count()} cores, "
-        f"{platform.processor() or platform.machine()}; N = {N}, {FEATURES} features, float64"
+def pair_by_pair(inputs: Tensor) -> list[Tensor]:
+    """Every entry of the kernels, the upper triangles alone."""
+    n = len(inputs)
+    G = (inputs @ inputs.T / inputs.shape[1]).tolist()
+    kernels = []
+    for dag in map(Dag.parse, PAPER_DAGS):
+        K = torch.zeros(n, n, dtype=torch.float64)
+        for i, j in itertools.combinations_with_replacement(range(n), 2):
+            K[i, j] = K[j, i] = one_pair(dag, G[i][i], G[j][j], G[i][j])
+        kernels.append(K)
+    return kernels
+
+
+def measure(bench: Bench) -> Iterator[Result]:
+    """N inputs of MNIST's size."""
+    at, sizes = bench.pick((100, (250, 500, 1000, 2000)), (4, (4, 8)))
+
+    def prepare(count: int) -> Pair:
+        inputs = torch.randn(count, 784, dtype=torch.float64)
+
+        def ours() -> list[Tensor]:
+            return [nngp_kernel(Dag.parse(dag), inputs, recursion="paper") for dag in PAPER_DAGS]
+
+        return Pair(ours, lambda: pair_by_pair(inputs))
+
+    yield bench.measure(
+        f"NNGP kernels of the paper's three DAGs, {at} inputs",
+        prepare,
+        of="inputs",
+        sizes=sizes,
+        at=at,
+        naive="pair by pair",
+        agree=lambda ours, naive: all(
+            torch.allclose(a, b, rtol=1e-7) for a, b in zip(ours, naive, strict=True)
+        ),
+        repeats=5,
     )
-    inputs = torch.randn(N, FEATURES, dtype=torch.float64)
-    nngp_kernel(Dag.parse("2"), inputs)  # first calls allocate
-    for text in PAPER_DAGS:
-        dag = Dag.parse(text)
-        start = time.perf_counter()
-        K = nngp_kernel(dag, inputs)
-        exact = time.perf_counter() - start
-        start = time.perf_counter()
-        K = nngp_kernel(dag, inputs, recursion="paper")
-        paper = time.perf_counter() - start
-        start = time.perf_counter()
-        pairs = [one_pair(dag, inputs[0], inputs[1 + i % (N - 1)]) for i in range(PAIRS)]
-        naive = (time.perf_counter() - start) / PAIRS * N * (N + 1) / 2
-        assert abs(pairs[0] - float(K[0, 1])) < 1e-9
-        print(
-            f"{text}: exact {exact:.3f} s, paper {paper:.3f} s; pair by pair {naive:.1f} s "
-            f"(from {PAIRS} pairs), {naive / paper:.0f} times as long"
-        )
 
 
 if __name__ == "__main__":
-    main()
+    main("nngp", measure)

@@ -1,18 +1,13 @@
 """What Lightning costs: training a DAG-MLP with it, against a bare loop over the same tensors.
 
-An epoch of one runs beside an epoch of the other, in one process; the ratio is the median over
-pairs, so that a machine that is busy slows both.
+An epoch of one runs beside an epoch of the other, in one process, so that a machine that is busy
+slows both.
 """
 
-import argparse
-import platform
-import warnings
-from statistics import median
-from time import perf_counter, process_time
-from typing import Any
+from collections.abc import Iterator
 
-import pytorch_lightning as pl
 import torch
+from _measure import Bench, Cost, Result, main, summarise
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,29 +16,37 @@ from datamodules.dataset import MemorySource
 from models import DagMLPClassifier
 from models.networks import DagMLP
 
+DAG, BATCH = "2_21_112", 128
+
 
 class RandomMNIST(MNISTDataModule):
-    """Noise in the place of MNIST: the same shapes, without files."""
+    """Noise of MNIST's shape, without files."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("data", batch_size=BATCH, validation=0)
+        self.count = count
 
     def load(self, part: str) -> MemorySource:
+        """Pixels and labels."""
         generator = torch.Generator().manual_seed(0)
-        size = 60_000 if part == "train" else 10_000
-        images = torch.randint(0, 256, (size, 1, 28, 28), dtype=torch.uint8, generator=generator)
-        return MemorySource(images, torch.randint(0, 10, (size,), generator=generator))
+        shape = (self.count, 1, 28, 28)
+        images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        return MemorySource(images, torch.randint(0, 10, (self.count,), generator=generator))
 
 
 class BareLoop:
     """What one writes by hand."""
 
-    def __init__(self, network: DagMLP, images: Tensor, labels: Tensor, batch_size: int) -> None:
-        self.network = network
-        self.images, self.labels, self.batch_size = images, labels, batch_size
+    def __init__(self, network: DagMLP, images: Tensor, labels: Tensor) -> None:
+        self.network, self.images, self.labels = network, images, labels
         self.optimizer = torch.optim.SGD(network.parameters(), lr=1e-5)
 
     def epoch(self) -> tuple[float, float]:
         """Train on all images once: mean loss and accuracy."""
-        loss_sum, correct = torch.zeros(()), torch.zeros((), dtype=torch.long)
-        for indices in torch.randperm(len(self.labels)).split(self.batch_size):
+        device = self.images.device
+        loss_sum = torch.zeros((), device=device)
+        correct = torch.zeros((), dtype=torch.long, device=device)
+        for indices in torch.randperm(len(self.labels), device=device).split(BATCH):
             images, labels = self.images[indices], self.labels[indices]
             logits = self.network((images.float() / 255 - 0.1307) / 0.3081)
             loss = F.cross_entropy(logits, labels)
@@ -56,60 +59,56 @@ class BareLoop:
 
 
 class Paired(DagMLPClassifier):
-    """The classifier, and the clock around each of its epochs and of the bare loop's."""
+    """The classifier, with a clock around each of its epochs and around the bare loop's."""
 
     bare: BareLoop
-    seconds: dict[str, list[tuple[float, float]]]
+    bench: Bench
+
+    def on_fit_start(self) -> None:
+        """No epoch has run."""
+        self.ours: list[Cost] = []
+        self.theirs: list[Cost] = []
 
     def on_train_epoch_start(self) -> None:
-        start = perf_counter(), process_time()
-        self.bare.epoch()
-        self.note("bare", start)
-        self.start = perf_counter(), process_time()
+        """The other's epoch, then the start of this one's."""
+        self.theirs.append(self.bench.time(self.bare.epoch))
+        self.stop_clock = self.bench.start()
 
     def on_train_epoch_end(self) -> None:
+        """The end of this one's."""
         super().on_train_epoch_end()
-        self.note("lightning", self.start)
-
-    def note(self, name: str, start: tuple[float, float]) -> None:
-        self.seconds[name].append((perf_counter() - start[0], process_time() - start[1]))
+        self.ours.append(self.stop_clock())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dag", default="2_21_112")
-    parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=9, help="pairs; the first warms up")
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-
-    data = RandomMNIST(batch_size=args.batch_size, validation=0)
+def epochs(bench: Bench, width: int, images: int, count: int) -> Paired:
+    """A fit of some epochs after one that warms up."""
+    data = RandomMNIST(images)
     source = data.dataset("train").source
-    assert isinstance(source, MemorySource)
-    network = DagMLP(args.dag, data.in_shape, args.width, data.num_classes)
-    model = Paired(args.dag, data.in_shape, data.num_classes, width=args.width)
-    model.bare = BareLoop(network, source.images, source.labels, args.batch_size)
-    model.seconds = {"bare": [], "lightning": []}
-    quiet: dict[str, Any] = dict.fromkeys(
-        ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False
+    network = DagMLP(DAG, data.in_shape, width, data.num_classes).to(bench.device)
+    model = Paired(DAG, data.in_shape, data.num_classes, width=width)
+    model.bare = BareLoop(network, source.images.to(bench.device), source.labels.to(bench.device))
+    model.bench = bench
+    bench.trainer(max_epochs=1 + count, limit_val_batches=0).fit(model, data)
+    del model.ours[0], model.theirs[0]
+    return model
+
+
+def measure(bench: Bench) -> Iterator[Result]:
+    """Epochs of MNIST's size at width 256, and shorter ones at other widths."""
+    width, images, count = bench.pick((256, 60_000, 5), (8, 512, 1))
+    widths, fewer = bench.pick(((128, 256, 512, 1024), 6_000), ((8, 16), 256))
+    growth = {size: epochs(bench, size, fewer, bench.pick(3, 1)).ours for size in widths}
+    compared = epochs(bench, width, images, count)
+    yield summarise(
+        f"an epoch of DAG-MLP {DAG}, width {width}, {images:,} images, batch {BATCH}",
+        "a bare loop",
+        bench.clock,
+        compared.ours,
+        compared.theirs,
+        "width",
+        growth,
     )
-    pl.Trainer(accelerator="cpu", max_epochs=args.epochs, limit_val_batches=0, **quiet).fit(
-        model, data
-    )
-    bare, ours = (model.seconds[name][1:] for name in ("bare", "lightning"))
-    print(f"{platform.platform()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(
-        f"DAG {args.dag}, width {args.width}, batch {args.batch_size}, {len(bare)} pairs of epochs"
-    )
-    for clock, name in enumerate(("wall", "CPU")):
-        ratios = [b[clock] / a[clock] for a, b in zip(bare, ours, strict=True)]
-        print(
-            f"{name} seconds per epoch: bare {median(a[clock] for a in bare):.2f}, "
-            f"Lightning {median(b[clock] for b in ours):.2f}; ratio {median(ratios):.3f} "
-            f"(of pairs {min(ratios):.3f} to {max(ratios):.3f})"
-        )
 
 
 if __name__ == "__main__":
-    main()
+    main("training", measure)
