@@ -1,0 +1,154 @@
+"""Runs that start at once, and what is left of them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+HERE = Path(__file__).parent
+CONFIGS = HERE.parents[1] / "configs"
+
+_ARGUMENTS = {
+    "fit": ["quickstart.yaml", "--model.width", "8", "--trainer.max_epochs", "6"],
+    "pruning": ["search/quickstart.yaml", "--model.batch_size", "8"],
+    "sampling": [
+        *("search/sampling_digits.yaml", "--model.samples", "24"),
+        *("--model.block_size", "4", "--model.batch_size", "8"),
+    ],
+}
+
+
+class Runs:
+    """Runs that are forks of one process (see `fork_server.py`), and the results to expect.
+
+    Args:
+        folder: for the runs that are left in peace.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._expected: dict[str, tuple[dict[str, Any], float]] = {}
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "fork_server.py")],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def _ask(self, **request: Any) -> int:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def start(self, given: list[str], folder: Path, before: str = "") -> int:
+        """Start a run in its folder, after some Python in its process; its pid."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return self._ask(start=given, folder=str(folder), before=before)
+
+    def wait(self, pid: int) -> int:
+        """Its return code."""
+        return self._ask(wait=pid)
+
+    def run(self, given: list[str], folder: Path, before: str = "") -> int:
+        """Start a run and wait; its return code."""
+        return self.wait(self.start(given, folder, before))
+
+    def line(self, given: list[str], folder: Path, before: str = "", code: int = 2) -> str:
+        """The one line of a run that must end early, without a traceback."""
+        found = self.run(given, folder, before)
+        text = (folder / "output.txt").read_text()
+        assert found == code, text
+        assert "Traceback" not in text, text
+        (line,) = [line for line in text.splitlines() if line.startswith("lightning: ")]
+        return line
+
+    def arguments(self, kind: str) -> list[str]:
+        """Of a tiny run: six epochs, three rounds, or as many blocks as the filter leaves."""
+        config, *others = _ARGUMENTS[kind]
+        return ["fit", "--config", str(CONFIGS / config), *others]
+
+    def in_peace(self, kind: str) -> Path:
+        """The folder of a run that was left in peace."""
+        folder = self._folder / kind
+        if kind not in self._expected:
+            start = time.monotonic()
+            code = self.run(self.arguments(kind), folder)
+            assert code == 0, (folder / "output.txt").read_text()
+            self._expected[kind] = results(folder), time.monotonic() - start
+        return folder
+
+    def seconds(self, kind: str) -> float:
+        """How long that took."""
+        self.in_peace(kind)
+        return self._expected[kind][1]
+
+    def finish(self, kind: str, folder: Path, told: str = "") -> None:
+        """Go on with an interrupted run, and compare all that it leaves with one left in peace."""
+        last = ["--ckpt_path", "last"] if any(folder.glob("runs/*/version_*")) else []
+        code = self.run([*self.arguments(kind), *last], folder)
+        assert code == 0, f"{told}: {(folder / 'output.txt').read_text()}"
+        self.in_peace(kind)
+        expected, found = self._expected[kind][0], results(folder)
+        assert found.keys() == expected.keys(), told
+        for name in expected.keys() - {"scores"}:
+            assert found[name] == expected[name], f"{name}: {told}"
+        assert found["scores"].keys() == expected["scores"].keys(), told
+        for tag, steps in expected["scores"].items():
+            assert found["scores"][tag] == steps, f"{tag}: {told}"
+        assert not list(folder.rglob("*.partial")), told
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Runs without the five seconds of imports."""
+    runs = Runs(tmp_path_factory.mktemp("in_peace"))
+    yield runs
+    runs.close()
+
+
+def checkpoint(folder: Path) -> dict[str, Any]:
+    """The last one of the one run in a folder."""
+    (path,) = folder.rglob("last.ckpt")
+    return torch.load(path, weights_only=True)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """All that the one run in a folder left and that must not depend on interruptions."""
+    (run,) = folder.glob("runs/*/version_*")
+    content = checkpoint(folder)
+    found = {
+        "progress": (content["epoch"], content["global_step"]),
+        "weights": {name: value.tolist() for name, value in content["state_dict"].items()},
+        "optimizers": repr(content["optimizer_states"]),
+        "history": content.get("search", {}).get("history"),
+        "scores": scores(run),
+    }
+    if (run / "architecture.json").exists():
+        found["architecture"] = json.loads((run / "architecture.json").read_text())
+        del found["architecture"]["seconds"]
+    return found
+
+
+def scores(run: Path) -> dict[str, dict[int, list[str]]]:
+    """Every logged figure by name and step; one that was logged twice must be the same."""
+    values: dict[str, dict[int, set[str]]] = {}
+    for path in run.glob("events*"):
+        events = EventAccumulator(str(path), {"scalars": 0}).Reload()
+        for tag in events.Tags()["scalars"]:
+            for event in events.Scalars(tag):
+                values.setdefault(tag, {}).setdefault(event.step, set()).add(repr(event.value))
+    return {t: {s: sorted(v) for s, v in sorted(steps.items())} for t, steps in values.items()}

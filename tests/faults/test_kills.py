@@ -1,0 +1,35 @@
+"""SIGKILL at random moments: nothing is lost but the epoch, round or block in flight."""
+
+import os
+import random
+import shutil
+import signal
+import time
+
+import pytest
+
+KILLS = 2
+"""Of each run, one after the other: five runs of a kind are killed ten times."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("kind", ["fit", "pruning", "sampling"])
+def test_killed_at_random_and_resumed(runs, tmp_path, kind, number):
+    generator = random.Random(f"{kind} {number}")
+    longest = runs.seconds(kind)
+    moments = []
+    while len(moments) < KILLS:
+        begun = any(tmp_path.glob("runs/*/version_*"))
+        last = ["--ckpt_path", "last"] if begun else []
+        pid = runs.start([*runs.arguments(kind), *last], tmp_path)
+        moments.append(round(generator.uniform(0, longest), 3))
+        time.sleep(moments[-1])
+        os.kill(pid, signal.SIGKILL)  # not reaped yet, so it is still ours
+        code = runs.wait(pid)
+        assert code in (0, -signal.SIGKILL), (tmp_path / "output.txt").read_text()
+        if code == 0:  # too late: once more from the beginning, and earlier
+            longest *= 0.7
+            moments.clear()
+            shutil.rmtree(tmp_path)
+    runs.finish(kind, tmp_path, f"killed after {moments} of {runs.seconds(kind):.1f} s")
