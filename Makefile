@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Threads of a small network mostly wait for each other.
-quickstart test test-all bench: export OMP_NUM_THREADS ?= 1
+quickstart test test-all coverage bench: export OMP_NUM_THREADS ?= 1
 
-.PHONY: quickstart test test-all lint bench clean
+.PHONY: quickstart test test-all coverage lint bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/lightning fit --config configs/quickstart.yaml
@@ -15,6 +15,9 @@ test: $(VENV)/.installed-test
 
 test-all: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+coverage: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "not slow" --cov
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
