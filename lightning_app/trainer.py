@@ -1,5 +1,6 @@
 """Lightning's Trainer, with what the command line can do besides."""
 
+import os
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from pytorch_lightning.utilities import rank_zero_info
 
 from lightning_app.checkpoint_io import SafeCheckpointIO
 from models.export import export
+from models.search import Search
 
 
 class ArchitectureTrainer(Trainer):
@@ -36,7 +38,11 @@ class ArchitectureTrainer(Trainer):
             output: file to write, ending in .pt2 (`torch.export`) or .onnx.
             weights_only: not used; the config that a fit leaves has it, and it is always so here.
         """
+        if isinstance(model, Search):
+            raise ValueError("model: a search has no network to export; train what it found")
         if ckpt_path is not None:
+            if not os.path.isfile(ckpt_path):
+                raise ValueError(f"ckpt_path: expected a file, or last, got {ckpt_path}")
             content = torch.load(ckpt_path, map_location="cpu", weights_only=True)
             model.load_state_dict(content["state_dict"])
         export(model, output)

@@ -28,7 +28,8 @@ def export(
         in_shape: (C, H, W) of an image; a classifier of this project knows its own.
 
     Raises:
-        ValueError: another ending, no `in_shape`, missing packages, or outputs that differ.
+        ValueError: another ending, no `in_shape`, a path that cannot be written to, packages that
+            are not there, or outputs that differ.
     """
     path = Path(path)
     if path.suffix not in (".pt2", ".onnx"):
@@ -36,21 +37,33 @@ def export(
     shape = getattr(module, "hparams", {}).get("in_shape") if in_shape is None else in_shape
     if shape is None:
         raise ValueError("in_shape: expected (channels, height, width) of an image, got None")
+    temporary = _reserve(path)
     network: Any = getattr(module, "network", module)
     network = copy.deepcopy(network).cpu().eval()
     random = torch.Generator().manual_seed(0)
     traced, checked = (torch.randn(n, *shape, generator=random) for n in _BATCHES)
     batch = torch.export.Dim("batch")
-    with torch.no_grad():
-        program = torch.export.export(network, (traced,), dynamic_shapes=({0: batch},))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
-        try:
+    try:
+        with torch.no_grad():
+            program = torch.export.export(network, (traced,), dynamic_shapes=({0: batch},))
             run = (_write_pt2 if path.suffix == ".pt2" else _write_onnx)(program, temporary)
             _check(run(checked), network(checked))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _reserve(path: Path) -> Path:
+    """A temporary file beside `path`; made first, since tracing takes its time."""
+    if path.is_dir():
+        raise ValueError(f"output: {path} is a folder, expected a file")
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+    except OSError as error:
+        raise ValueError(f"output: cannot write {path}: {error.strerror}") from error
+    return temporary
 
 
 def _write_pt2(program: Any, path: Path) -> Callable[[Tensor], Tensor]:

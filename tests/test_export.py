@@ -82,6 +82,16 @@ def test_other_endings(tmp_path: Path) -> None:
         export(cell(), tmp_path / "model.pth")
 
 
+def test_paths_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "folder.pt2").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"output: .*folder\.pt2 is a folder, expected a file"):
+        export(cell(), tmp_path / "folder.pt2")
+    with pytest.raises(ValueError, match=r"output: cannot write .*model\.pt2: File exists"):
+        export(cell(), tmp_path / "file" / "model.pt2")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.pt2"]
+
+
 def test_what_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = cell()
     load = torch.export.load
