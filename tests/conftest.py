@@ -2,10 +2,12 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 
@@ -31,6 +33,20 @@ def _log_level() -> Iterator[None]:
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture
+def trainer() -> Callable[..., pl.Trainer]:
+    """A Trainer's arguments to one that runs an epoch on the CPU, says nothing, leaves nothing."""
+    quiet: dict[str, Any] = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+        "max_epochs": 1,
+    }
+    return lambda **arguments: pl.Trainer(**quiet | arguments)
 
 
 @pytest.fixture

@@ -29,18 +29,6 @@ def loader(n: int = 20, batch_size: int = 8) -> DataLoader[Any]:
     return DataLoader(TensorDataset(*batch(n)), batch_size)
 
 
-def trainer(**kwargs: Any) -> pl.Trainer:
-    quiet = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "enable_checkpointing": False,
-        "max_epochs": 1,
-    }
-    return pl.Trainer(**quiet | kwargs)
-
-
 def sgd(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
 
@@ -63,7 +51,7 @@ def test_topology_and_output(model: Any) -> None:
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
-def test_one_step_is_one_step_of_plain_torch(loss: str) -> None:
+def test_one_step_is_one_step_of_plain_torch(loss: str, trainer: Any) -> None:
     model = classifier(loss=loss, optimizer=sgd)
     twin = classifier(loss=loss)
     twin.load_state_dict(model.state_dict())
@@ -83,7 +71,9 @@ def test_one_step_is_one_step_of_plain_torch(loss: str) -> None:
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
 @pytest.mark.parametrize("stage", ["val", "test"])
-def test_logged_figures_equal_torchmetrics_over_the_whole_set(stage: str, loss: str) -> None:
+def test_logged_figures_equal_torchmetrics_over_the_whole_set(
+    stage: str, loss: str, trainer: Any
+) -> None:
     model = classifier(loss=loss)
     images, labels = batch(33)
     labels = labels * (torch.arange(33) % 3 > 0)  # unequal classes
@@ -101,7 +91,7 @@ def test_logged_figures_equal_torchmetrics_over_the_whole_set(stage: str, loss: 
     assert values == pytest.approx({f"{stage}/{k}": float(v) for k, v in expected.items()})
 
 
-def test_training_figures_are_of_the_weights_during_the_epoch() -> None:
+def test_training_figures_are_of_the_weights_during_the_epoch(trainer: Any) -> None:
     model = classifier(optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     run = trainer()
     run.fit(model, loader())
@@ -125,7 +115,7 @@ def test_class_accuracy_is_over_the_classes_that_occur() -> None:
         assert values["class_accuracy"].item() == 0.75  # (2/2 + 1/2) / 2
 
 
-def test_an_interrupted_epoch_is_forgotten() -> None:
+def test_an_interrupted_epoch_is_forgotten(trainer: Any) -> None:
     class Interrupted(DagMLPClassifier):
         def training_step(self, batch: Any, batch_idx: int) -> Tensor:
             if self.global_step == 1:
@@ -140,7 +130,7 @@ def test_an_interrupted_epoch_is_forgotten() -> None:
     assert run.callback_metrics["train/class_accuracy"] == run.callback_metrics["train/accuracy"]
 
 
-def test_predictions_are_probabilities() -> None:
+def test_predictions_are_probabilities(trainer: Any) -> None:
     (probabilities,) = trainer().predict(classifier(), DataLoader(batch()[0], 20))
     assert probabilities.shape == (20, CLASSES)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(20))
@@ -153,7 +143,7 @@ def test_default_is_the_setting_of_the_paper() -> None:
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (1e-5, 0, 0)
 
 
-def test_injected_optimizer_and_scheduler_run() -> None:
+def test_injected_optimizer_and_scheduler_run(trainer: Any) -> None:
     model = classifier(optimizer=sgd, scheduler=steps)
     run = trainer(max_epochs=3)
     run.fit(model, loader())
@@ -161,7 +151,7 @@ def test_injected_optimizer_and_scheduler_run() -> None:
     assert run.optimizers[0].param_groups[0]["momentum"] == 0.9
 
 
-def test_plateau_scheduler_watches_its_monitor() -> None:
+def test_plateau_scheduler_watches_its_monitor(trainer: Any) -> None:
     def plateau(optimizer: torch.optim.Optimizer) -> Any:
         return pl.cli.ReduceLROnPlateau(
             optimizer, monitor="train/accuracy", mode="min", patience=0, threshold=10, factor=0.5
@@ -184,7 +174,9 @@ def test_unknown_loss_is_named() -> None:
         DagConvClassifier("1_02", list(SHAPE), CLASSES, width=4, head="flatten"),
     ],
 )
-def test_checkpoint_of_python_loads_without_arguments(tmp_path: Path, model: Any) -> None:
+def test_checkpoint_of_python_loads_without_arguments(
+    tmp_path: Path, model: Any, trainer: Any
+) -> None:
     path = tmp_path / "model.ckpt"
     run = trainer()
     run.fit(model, loader())
@@ -200,7 +192,7 @@ def test_checkpoint_of_python_loads_without_arguments(tmp_path: Path, model: Any
     assert loaded.topology() == model.topology()
 
 
-def test_a_class_of_ones_own_loads_too(tmp_path: Path) -> None:
+def test_a_class_of_ones_own_loads_too(tmp_path: Path, trainer: Any) -> None:
     run = trainer()
     model = Perceptron(hidden=5)
     run.fit(model, loader())
@@ -218,7 +210,7 @@ class Perceptron(ImageClassifier):
         super().__init__(nn.Sequential(*layers), CLASSES)
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, trainer: Any) -> None:
     def run(epochs: int, ckpt_path: Path | None = None) -> tuple[pl.Trainer, DagMLPClassifier]:
         pl.seed_everything(1)
         model = classifier(batch_norm=True, optimizer=sgd, scheduler=steps)
