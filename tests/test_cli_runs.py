@@ -102,9 +102,22 @@ def test_the_dag_of_the_command_line_is_taken_as_written(
         assert printed["model"]["init_args"]["dag"] == dag
 
 
-@pytest.mark.parametrize("subcommand", ["fit", "validate", "test", "predict"])
-def test_subcommands(subcommand: str) -> None:
+@pytest.mark.parametrize(
+    ("subcommand", "stages"),
+    [
+        ("fit", ["train", "validate", "test"]),  # the quickstart tests after it
+        ("validate", ["validate"]),
+        ("test", ["test"]),
+        ("predict", ["predict"]),
+    ],
+)
+def test_subcommands(subcommand: str, stages: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    for stage in ("train", "validate", "test", "predict"):
+        name = f"on_{stage.replace('validate', 'validation')}_start"
+        monkeypatch.setattr(DagMLPClassifier, name, lambda _, stage=stage: begun.append(stage))
     main([subcommand, "--config", str(QUICKSTART), *FAST, *BARE])
+    assert begun == stages
 
 
 def test_evaluating_the_initialisation_is_warned_of() -> None:

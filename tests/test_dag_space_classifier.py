@@ -16,6 +16,7 @@ from datamodules import DigitsDataModule
 from lightning_app.cli import main
 from models.dag_classifier import DagMLPClassifier
 from models.dag_space_classifier import DagSpaceClassifier
+from models.topology import Dag
 
 DAGS = ["2_02_002", "1_01_222", "2_21_112", "2_21_112", "0_00_100"]
 
@@ -102,7 +103,7 @@ def test_each_member_is_what_a_fit_of_it_alone_gives(make_optimizer: Any, loss: 
 def test_losses_are_per_member() -> None:
     labels = torch.tensor([1, 0, 2])
     logits = torch.randn(len(DAGS), 3, 10)
-    cross_entropy, mse = space()._losses(logits, labels), space(loss="mse")._losses(logits, labels)
+    cross_entropy, mse = space().losses(logits, labels), space(loss="mse").losses(logits, labels)
     for k, own in enumerate(logits):
         torch.testing.assert_close(cross_entropy[k], F.cross_entropy(own, labels))
         one_hot = torch.eye(10)[labels]
@@ -159,15 +160,77 @@ def test_a_resumed_fit_goes_on_with_weights_and_history(tmp_path: Path) -> None:
     assert [str(member.dag) for member in loaded.members] == DAGS
 
 
+def test_a_member_that_diverges_stops_no_other() -> None:
+    weights, member = space().state_dict(), 1
+    weights["network.stem.weight"][member] = torch.nan
+    model, alone = space(), space()
+    model.load_state_dict(weights)
+    trainer(2).fit(model, data())
+    trainer(2).fit(alone, data())
+    losses, expected = (m.history["train/loss"][2] for m in (model, alone))
+    assert losses[member].isnan()
+    others = [index for index in range(len(DAGS)) if index != member]
+    assert torch.equal(losses[others], expected[others])
+
+
+def test_training_ends_where_every_member_has_diverged(tmp_path: Path) -> None:
+    model = space(optimizer=lambda parameters: SGD(parameters, lr=1e20))
+    fit = trainer(2, default_root_dir=tmp_path, enable_checkpointing=True)
+    with pytest.raises(ValueError, match=r"train/loss: nan at batch \d+ of epoch 0"):
+        fit.fit(model, data())
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+class _Interrupted(pl.Callback):
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == 3:
+            raise RuntimeError("stop")
+
+
+def test_a_fit_after_an_interrupted_one_starts_its_figures_anew() -> None:
+    model, whole = space(), space()
+    with pytest.raises(RuntimeError, match="stop"):
+        trainer(1, callbacks=[_Interrupted()]).fit(model, data())
+    model.load_state_dict(space().state_dict())
+    for one in (model, whole):
+        pl.seed_everything(0, verbose=False)
+        trainer(1).fit(one, data())
+    assert torch.equal(model.history["train/accuracy"][1], whole.history["train/accuracy"][1])
+
+
+def test_checkpoints_hold_wirings_as_text(tmp_path: Path) -> None:
+    fit = trainer(1)
+    fit.fit(space(dags=[Dag.parse(dag) for dag in DAGS]), data())
+    fit.save_checkpoint(tmp_path / "one.ckpt")
+    checkpoint = torch.load(tmp_path / "one.ckpt", weights_only=True)
+    assert checkpoint["hyper_parameters"]["dags"] == DAGS
+    assert not [name for name in checkpoint["state_dict"] if not name.startswith("network.")]
+    loaded = DagSpaceClassifier.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    assert [str(member.dag) for member in loaded.members] == DAGS
+
+
 @pytest.mark.usefixtures("command_line")
-def test_command_line_resumes_and_tests_from_a_checkpoint(tmp_path: Path) -> None:
+def test_command_line_says_that_members_are_untrained() -> None:
+    config = str(Path(__file__).parents[1] / "configs" / "dag_space_digits.yaml")
+    with pytest.warns(UserWarning, match="no --ckpt_path: this is the network at initialisation"):
+        main(["test", f"--config={config}", '--model.dags=["2"]', "--trainer.logger=false"])
+
+
+@pytest.mark.usefixtures("command_line")
+def test_command_line_resumes_and_tests_from_a_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = str(Path(__file__).parents[1] / "configs" / "dag_space_digits.yaml")
     run = [f"--config={config}", "--trainer.logger=false", "--trainer.callbacks=null"]
     few = ['--model.dags=["2_02_002", "1_01_222"]', f"--trainer.default_root_dir={tmp_path}"]
     main(["fit", *run, *few, "--trainer.max_epochs=1", "--test_after_fit=false"])
     (path,) = (tmp_path / "checkpoints").iterdir()
     main(["fit", *run, *few, "--trainer.max_epochs=2", f"--ckpt_path={path}"])
-    main(["test", *run, f"--ckpt_path={path}"])
+    (resumed,) = set((tmp_path / "checkpoints").iterdir()) - {path}
+    assert [torch.load(p, weights_only=True)["epoch"] for p in (path, resumed)] == [0, 1]
+    capsys.readouterr()
+    main(["test", *run, f"--ckpt_path={resumed}"])
+    assert "test/accuracy" in capsys.readouterr().out
 
 
 def test_members_of_a_whole_space() -> None:
@@ -187,8 +250,13 @@ def test_clipping_by_norm_is_refused_and_by_value_is_not() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dags": "some"}, "dags: expected a list of DAG strings, 'distinct' or 'all', got 'some'"),
+        ({"dags": "some"}, "dags: expected a list of at least one DAG string, .* got 'some'"),
         ({"dags": ["2_0"]}, "group 2 of '2_0'"),
+        ({"dags": ["2_00"]}, "'2_00' has no path from input to output"),
+        ({"dags": []}, r"dags: expected a list of at least one DAG string, .* got \[\]"),
+        ({"dags": None}, "dags: expected a list of at least one DAG string, .* got None"),
+        ({"dags": [2]}, "dag: expected a string such as '2_21_112', got 2"),
+        ({"width": 0}, "width: expected 1 or more, got 0"),
         ({"repeats": 0}, "repeats: expected 1 or more, got 0"),
         ({"target_accuracy": 1.5}, "target_accuracy: .* got 1.5"),
         ({"loss": "hinge"}, "loss: expected 'cross_entropy' or 'mse', got 'hinge'"),
