@@ -29,7 +29,8 @@ def export(
 
     Raises:
         ValueError: another ending, no `in_shape`, a path that cannot be written to, packages that
-            are not there, or outputs that differ.
+            are not there, outputs that differ, or logits that depend on the other images of a
+            batch, as a supernet's do.
     """
     path = Path(path)
     if path.suffix not in (".pt2", ".onnx"):
@@ -45,6 +46,11 @@ def export(
     batch = torch.export.Dim("batch")
     try:
         with torch.no_grad():
+            if not torch.allclose(network(checked)[:2], network(checked[:2]), 1e-3, 1e-3):
+                raise ValueError(
+                    f"output: cannot export a {type(network).__name__} whose logits of an image "
+                    "depend on its batch: batch normalisation without running statistics"
+                )
             program = torch.export.export(network, (traced,), dynamic_shapes=({0: batch},))
             run = (_write_pt2 if path.suffix == ".pt2" else _write_onnx)(program, temporary)
             _check(run(checked), network(checked))

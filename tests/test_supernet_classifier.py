@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from datamodules import DigitsDataModule
 from models import CellClassifier, SupernetClassifier
+from models.export import export
 from models.search.paths import random_path
 from models.search.proxies import generator
 from models.spaces import DartsSpace, NasBench201Space
@@ -193,9 +194,12 @@ def test_images_class_by_class_are_warned_of() -> None:
         trainer().validate(supernet(), DataLoader(TensorDataset(*batch), 8), verbose=False)
 
 
-def test_there_is_nothing_to_predict_with() -> None:
+def test_there_is_nothing_to_predict_with_or_to_export(tmp_path: Path) -> None:
     with pytest.raises(MisconfigurationException, match="a supernet is no one network; train a"):
         trainer().predict(supernet(), loader())
+    with pytest.raises(ValueError, match=r"output: cannot export a NasBench201Supernet"):
+        export(supernet(), tmp_path / "supernet.pt2")
+    assert not any(tmp_path.iterdir())
 
 
 # Checkpoints --------------------------------------------------------------------------------------
