@@ -77,6 +77,7 @@ class DagSpaceReport(pl.Callback):
             raise ValueError(f"probe_size: expected 2 or more, got {probe_size}")
         self.probe_size = probe_size
         self.seed = seed
+        self._images: Tensor | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check that there is a population."""
@@ -86,19 +87,23 @@ class DagSpaceReport(pl.Callback):
                 "members, history, initial_network(index) and epochs_to_reach()"
             )
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Choose the probes: whether there are any shows before training."""
+        self._images = probe(self, trainer, pl_module, self.probe_size, self.seed).cpu()
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the report."""
         folder = Path(trainer.log_dir or trainer.default_root_dir) / "dag_space"
         assert isinstance(pl_module, HasPopulation)
+        assert self._images is not None
         if not trainer.is_global_zero or not pl_module.history.get("train/accuracy"):
             return
         # Initial weights are a function of the seed, so that a resumed run can report on them.
         networks = map(pl_module.initial_network, range(len(pl_module.members)))
-        images = probe(self, trainer, pl_module, self.probe_size, self.seed).cpu()
         table = DagSpaceTable(
             [str(member.dag) for member in pl_module.members],
             [member.repeat for member in pl_module.members],
-            predict(pl_module.members, networks, images),
+            predict(pl_module.members, networks, self._images),
             pl_module.epochs_to_reach().double().numpy(),
             {
                 name.replace("/", "_"): {

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
@@ -32,6 +33,9 @@ class PredictionWriter(BasePredictionWriter):
     image where there are no files; `class`, the name of the most probable class, or its number
     where classes have no names; `class_index`, its number; and its `probability`. With several
     processes each writes its own images to `predictions_<rank>.csv`.
+
+    Raises:
+        MisconfigurationException: a module that predicts anything but (N, classes).
     """
 
     def __init__(self) -> None:
@@ -49,6 +53,11 @@ class PredictionWriter(BasePredictionWriter):
         rank = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
         path = folder / f"predictions{rank}.csv"
         probabilities: Tensor = torch.cat(list(predictions)).cpu()
+        if probabilities.ndim != 2:
+            raise MisconfigurationException(
+                f"PredictionWriter: expected class probabilities (N, classes), got "
+                f"{tuple(probabilities.shape)} of {type(pl_module).__name__}"
+            )
         best, found = probabilities.max(1)
         images, classes = _names(trainer, batch_indices)
         rows = [

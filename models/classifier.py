@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
-from models.metrics import ClassificationMetrics
+from models.metrics import ClassificationMetrics, EpochMetrics
 
 Loss = Literal["cross_entropy", "mse"]
 Batch = tuple[Tensor, Tensor]
@@ -64,9 +64,13 @@ class ImageClassifier(pl.LightningModule):
         self.criterion = F.cross_entropy if loss == "cross_entropy" else self._one_hot_mse
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
-        self.train_metrics = ClassificationMetrics(num_classes)
-        self.val_metrics = ClassificationMetrics(num_classes)
-        self.test_metrics = ClassificationMetrics(num_classes)
+        self.train_metrics = self.make_metrics()
+        self.val_metrics = self.make_metrics()
+        self.test_metrics = self.make_metrics()
+
+    def make_metrics(self) -> EpochMetrics:
+        """The figures of one stage."""
+        return ClassificationMetrics(self.num_classes)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes the running hook some forty times a step, and nn.Module looks through
@@ -85,14 +89,14 @@ class ImageClassifier(pl.LightningModule):
         logits: Tensor = self.network(images)
         return logits
 
-    def _step(self, batch: Batch, metrics: ClassificationMetrics) -> Tensor:
+    def _step(self, batch: Batch, metrics: EpochMetrics) -> Tensor:
         images, labels = batch
         logits = self(images)
         loss: Tensor = self.criterion(logits, labels)
         metrics.update(loss, logits, labels)
         return loss
 
-    def _log_epoch(self, stage: str, metrics: ClassificationMetrics) -> None:
+    def _log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
         values = {f"{stage}/{name}": value for name, value in metrics.compute().items()}
         self.log_dict(values, prog_bar=True)
 

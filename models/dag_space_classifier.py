@@ -3,22 +3,21 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 
-from models.classifier import _PLAIN, Batch, Loss
+from models.classifier import Batch, ImageClassifier, Loss
+from models.metrics import EpochMetrics
 from models.networks.dag_population import DagPopulation, Member
 from models.population_metrics import PopulationMetrics
+from models.topology.dag import Dag
 from models.topology.dag_space import enumerate_dags
 
 
-class DagSpaceClassifier(pl.LightningModule):
+class DagSpaceClassifier(ImageClassifier):
     """K multi-layer perceptrons of any wiring, each trained as if it were alone.
 
     Each member has its own weights and its own loss. The loss that is minimised is the sum of
@@ -28,13 +27,14 @@ class DagSpaceClassifier(pl.LightningModule):
 
     Logs per epoch, under `train/`, `val/` and `test/`: `loss` and `accuracy`, means over the
     members; and `train/reached`, the share of members that have reached `target_accuracy`. What
-    each member did is in `history`.
+    each member did is in `history`. A member whose loss is infinite or NaN stops no other: training
+    ends where all of them have come to that.
 
     Args:
         in_shape: (channels, height, width) of an image.
         num_classes: number of classes.
-        dags: a list of DAG strings, or `distinct` for the networks that `nodes` nodes can make
-            (260 for 4), or `all` for the strings that have a path (662 for 4).
+        dags: a list of DAG strings or `Dag`s, or `distinct` for the networks that `nodes` nodes can
+            make (260 for 4), or `all` for the strings that have a path (662 for 4).
         nodes: nodes per DAG string, where `dags` is no list.
         repeats: members per DAG, with different initial weights.
         width: features of every node.
@@ -63,37 +63,30 @@ class DagSpaceClassifier(pl.LightningModule):
         optimizer: OptimizerCallable = lambda parameters: SGD(parameters, lr=1e-3),
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters(logger=False)
-        # As in `ImageClassifier`: checkpoints are read with `weights_only`.
-        objects = [k for k, v in self.hparams.items() if not isinstance(v, _PLAIN)]
-        self.remove_ignored_hparams(objects)
-        if loss not in ("cross_entropy", "mse"):
-            raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
         if repeats < 1:
             raise ValueError(f"repeats: expected 1 or more, got {repeats}")
         if not 0 < target_accuracy <= 1:
             raise ValueError(
                 f"target_accuracy: expected a share above 0 and at most 1, got {target_accuracy}"
             )
-        if isinstance(dags, str):
-            if dags not in ("distinct", "all"):
-                raise ValueError(
-                    f"dags: expected a list of DAG strings, 'distinct' or 'all', got {dags!r}"
-                )
-            chosen = [str(dag) for dag in enumerate_dags(nodes, distinct=dags == "distinct")]
-        else:
-            chosen = list(dags)
+        chosen = _strings(dags, nodes)
         members = [dag for dag in chosen for _ in range(repeats)]
-        self.population = DagPopulation(members, in_shape, width, num_classes, seed)
+        population = DagPopulation(members, in_shape, width, num_classes, seed)
+        super().__init__(population, num_classes, loss, optimizer, scheduler)
+        if not isinstance(dags, str):
+            self.hparams["dags"] = chosen  # as text, which a checkpoint can hold
         self.target_accuracy = target_accuracy
-        self.loss = loss
-        self.make_optimizer = optimizer
-        self.make_scheduler = scheduler
         self._history: dict[str, dict[int, Tensor]] = {}
-        self.train_metrics = PopulationMetrics(len(members))
-        self.val_metrics = PopulationMetrics(len(members))
-        self.test_metrics = PopulationMetrics(len(members))
+
+    def make_metrics(self) -> EpochMetrics:
+        """Loss and accuracy of each member."""
+        return PopulationMetrics(len(self.members))
+
+    @property
+    def population(self) -> DagPopulation:
+        """The members as one network."""
+        assert isinstance(self.network, DagPopulation)
+        return self.network
 
     @property
     def members(self) -> list[Member]:
@@ -123,30 +116,19 @@ class DagSpaceClassifier(pl.LightningModule):
             epochs[reached] = epoch
         return epochs
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (K, N, num_classes) of images (N, C, H, W)."""
-        logits: Tensor = self.population(images)
-        return logits
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean loss of each member (K,), of logits (K, N, num_classes) and labels (N,)."""
+        by_member: Tensor = torch.vmap(self.criterion, in_dims=(0, None))(logits, labels)
+        return by_member
 
-    def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss of each member: (K,)."""
-        by_class = logits.transpose(1, 2)
-        if self.loss == "cross_entropy":
-            each = F.cross_entropy(
-                by_class, labels.expand(len(logits), len(labels)), reduction="none"
-            )
-            return each.mean(1)
-        one_hot = F.one_hot(labels, logits.shape[2]).T.to(logits.dtype)
-        return (by_class - one_hot).square().mean((1, 2))
-
-    def _step(self, batch: Batch, metrics: PopulationMetrics) -> Tensor:
+    def _step(self, batch: Batch, metrics: EpochMetrics) -> Tensor:
         images, labels = batch
         logits = self(images)
-        losses = self._losses(logits, labels)
+        losses = self.losses(logits, labels)
         metrics.update(losses, logits, labels)
         return losses.sum()
 
-    def _log_epoch(self, stage: str, metrics: PopulationMetrics) -> None:
+    def _log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
         values = metrics.compute()
         metrics.reset()
         for name, value in values.items():
@@ -154,18 +136,6 @@ class DagSpaceClassifier(pl.LightningModule):
             if stage != "test" and not self.trainer.sanity_checking:
                 by_epoch = self._history.setdefault(f"{stage}/{name}", {})
                 by_epoch[self.current_epoch + 1] = value.cpu()
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Sum of the members' losses on images (N, C, H, W) and labels (N,)."""
-        return self._step(batch, self.train_metrics)
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """As in training, without its gradient."""
-        self._step(batch, self.val_metrics)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """As in training, without its gradient."""
-        self._step(batch, self.test_metrics)
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Class probabilities (N, K, num_classes): images first, as batches are joined there."""
@@ -175,16 +145,8 @@ class DagSpaceClassifier(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log and keep the epoch's figures."""
-        self._log_epoch("train", self.train_metrics)
+        super().on_train_epoch_end()
         self.log("train/reached", self.epochs_to_reach().isfinite().float().mean())
-
-    def on_validation_epoch_end(self) -> None:
-        """Log and keep the epoch's figures."""
-        self._log_epoch("val", self.val_metrics)
-
-    def on_test_epoch_end(self) -> None:
-        """Log the figures."""
-        self._log_epoch("test", self.test_metrics)
 
     def configure_gradient_clipping(
         self,
@@ -202,17 +164,20 @@ class DagSpaceClassifier(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the history."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["history"] = self._history
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the history."""
         self._history = checkpoint["history"]
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The injected optimizer and, if there is one, scheduler."""
-        optimizer = self.make_optimizer(self.parameters())
-        scheduler = self.make_scheduler(optimizer) if self.make_scheduler else None
-        configured: OptimizerLRScheduler = LightningCLI.configure_optimizers(
-            self, optimizer, scheduler
+
+def _strings(dags: Sequence[Dag | str] | str, nodes: int) -> list[str]:
+    """The DAG strings of a list, or of a whole space."""
+    if isinstance(dags, str) and dags in ("distinct", "all"):
+        return [str(dag) for dag in enumerate_dags(nodes, distinct=dags == "distinct")]
+    if isinstance(dags, str) or not isinstance(dags, Sequence) or not dags:
+        raise ValueError(
+            f"dags: expected a list of at least one DAG string, 'distinct' or 'all', got {dags!r}"
         )
-        return configured
+    return [str(dag if isinstance(dag, Dag) else Dag.parse(dag)) for dag in dags]

@@ -1,9 +1,31 @@
 """Loss and accuracy of one stage of training."""
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
+
+
+class EpochMetrics(Protocol):
+    """What a classifier asks of its figures."""
+
+    def update(self, loss: Tensor, logits: Tensor, labels: Tensor, /) -> None:
+        """Add a batch: its loss, logits and labels."""
+        ...
+
+    def not_finite(self) -> tuple[int, float] | None:
+        """How many batches ago a loss was NaN or infinite, so that training ends, and which."""
+        ...
+
+    def compute(self) -> dict[str, Tensor]:
+        """The figures by name."""
+        ...
+
+    def reset(self) -> None:
+        """Start anew."""
+        ...
 
 
 class ClassificationMetrics(nn.Module):

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from models.classifier import Batch, ImageClassifier
-from models.metrics import ClassificationMetrics
+from models.metrics import EpochMetrics
 from models.networks import Supernet
 from models.search.paths import random_path
 from models.search.proxies import generator
@@ -128,7 +128,7 @@ class SupernetClassifier(ImageClassifier):
         """Every fixed path, without gradients."""
         self._evaluate(batch, self.test_metrics)
 
-    def _evaluate(self, batch: Batch, metrics: ClassificationMetrics) -> None:
+    def _evaluate(self, batch: Batch, metrics: EpochMetrics) -> None:
         labels = batch[1]
         if len(labels) > 1 and bool((labels == labels[0]).all()):
             rank_zero_warn(

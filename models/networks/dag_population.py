@@ -127,7 +127,14 @@ class DagPopulation(nn.Module):
         return network
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (K, N, num_classes) of images (N, *in_shape)."""
+        """Logits (K, N, num_classes) of images (N, *in_shape).
+
+        Raises:
+            ValueError: images of another shape.
+        """
+        in_shape = self._sizes[0]
+        if images.shape[1:] != in_shape:
+            raise ValueError(f"images: expected (N, *{in_shape}), got {tuple(images.shape)}")
         nodes = {0: self.stem(images.flatten(1).T).relu_()}
         for source, kinds in self._edges.items():
             # One selection per node: the gradient of each costs a pass over all of the node.

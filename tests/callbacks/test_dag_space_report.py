@@ -154,6 +154,21 @@ def test_text_has_a_line_per_predictor(tmp_path: Path) -> None:
     assert lines[2].endswith(f" | {found['spearman']:+.2f}, {found['kendall']:+.2f} |")
 
 
+def test_too_few_images_show_before_training() -> None:
+    model = DagSpaceClassifier((1, 8, 8), 10, DAGS, width=4)
+    trainer = pl.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        callbacks=[DagSpaceReport(probe_size=5000)],
+    )
+    with pytest.raises(ValueError, match="DagSpaceReport: probe_size: 5000, expected 1 to"):
+        trainer.fit(model, DigitsDataModule())
+    assert not trainer.global_step
+
+
 def test_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="probe_size: expected 2 or more, got 1"):
         DagSpaceReport(probe_size=1)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -21,15 +22,18 @@ class Probabilities(pl.LightningModule):
         return torch.eye(10)[[7] * len(batch)] * 0.75
 
 
-def rows(folder: Path, *args: Any, **kwargs: Any) -> list[list[str]]:
-    trainer = pl.Trainer(
+def trainer(folder: Path) -> pl.Trainer:
+    return pl.Trainer(
         accelerator="cpu",
         logger=False,
         default_root_dir=folder,
         enable_progress_bar=False,
         callbacks=[PredictionWriter()],
     )
-    trainer.predict(Probabilities(), *args, **kwargs)
+
+
+def rows(folder: Path, *args: Any, **kwargs: Any) -> list[list[str]]:
+    trainer(folder).predict(Probabilities(), *args, **kwargs)
     assert not list(folder.glob("*.tmp"))
     with (folder / "predictions.csv").open() as file:
         return list(csv.reader(file))
@@ -50,3 +54,12 @@ def test_a_line_per_image(tmp_path: Path, classes: Any, name: str) -> None:
 def test_images_of_somebody_else_s_loader_have_numbers(tmp_path: Path) -> None:
     _, *lines = rows(tmp_path, DataLoader(torch.zeros(5, 1), 2))
     assert lines == [[str(i), "7", "7", "0.75"] for i in range(5)]
+
+
+def test_predictions_of_many_networks_are_refused(tmp_path: Path) -> None:
+    class Many(Probabilities):
+        def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+            return torch.ones(len(batch), 3, 10)
+
+    with pytest.raises(MisconfigurationException, match=r"got \(359, 3, 10\) of Many"):
+        trainer(tmp_path).predict(Many(), datamodule=DigitsDataModule())

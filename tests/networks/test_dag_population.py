@@ -126,3 +126,11 @@ def test_errors(arguments: dict[str, object], message: str) -> None:
     good = {"dags": ["2"], "in_shape": IN_SHAPE, "width": WIDTH, "num_classes": CLASSES}
     with pytest.raises(ValueError, match=message):
         DagPopulation(**(good | arguments))
+
+
+def test_images_of_another_shape_are_refused() -> None:
+    population = DagPopulation(["2"], (1, 8, 8), 4, 10)
+    with pytest.raises(
+        ValueError, match=r"images: expected \(N, \*\(1, 8, 8\)\), got \(2, 1, 7, 7\)"
+    ):
+        population(torch.zeros(2, 1, 7, 7))
