@@ -135,7 +135,9 @@ class FolderSource:
         except _UNREADABLE as error:
             reason = f"{path}: cannot be read ({error})"
             if self.corrupt == "raise":
-                raise ValueError(f"{reason}; corrupt='skip' leaves such images out") from error
+                raise ValueError(
+                    f"{reason}; ImageFolderDataModule with corrupt='skip' leaves such images out"
+                ) from error
             warnings.warn(f"{reason}; left out", stacklevel=2)
             return None
 

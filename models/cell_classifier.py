@@ -124,7 +124,7 @@ class CellClassifier(ImageClassifier):
             f"{self.text}: {own:,} parameters"
             + (f" and {auxiliary:,} of the auxiliary head" if auxiliary else "")
             + f", {self.multiply_adds / 1e6:.1f} M multiply–adds "
-            f"for an image of {'×'.join(map(str, self.in_shape))}"
+            f"for an image of {_size(self.in_shape)}"
         )
         if self.in_shape[1:] == (224, 224) and self.multiply_adds >= MOBILE:
             rank_zero_warn(
@@ -173,15 +173,21 @@ class CellClassifier(ImageClassifier):
         checkpoint["drop_path_seed"] = self._seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the seed of drop-path.
+        """Go on with the seed of drop-path; warn of images of another size.
 
         Raises:
             ValueError: a checkpoint of another architecture.
         """
-        other = checkpoint.get("hyper_parameters", {}).get("architecture", self.text)
+        arguments = checkpoint.get("hyper_parameters", {})
+        other = arguments.get("architecture", self.text)
         if other != self.text:
             raise ValueError(
                 f"ckpt_path: the checkpoint is of the architecture {other}, not {self.text}"
+            )
+        shape = tuple(arguments.get("in_shape", self.in_shape))
+        if shape != self.in_shape:
+            rank_zero_warn(
+                f"ckpt_path: trained on images of {_size(shape)}, now given {_size(self.in_shape)}"
             )
         self._seed = checkpoint.get("drop_path_seed", self._seed)
 
@@ -216,6 +222,11 @@ def _multiply_adds(network: nn.Module, in_shape: Sequence[int]) -> int:
             twin.logits_and_auxiliary(image)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        size = "×".join(map(str, in_shape))
-        raise ValueError(f"in_shape: the network cannot take images of {size}: {reason}") from None
+        raise ValueError(
+            f"in_shape: the network cannot take images of {_size(in_shape)}: {reason}"
+        ) from None
     return int(counter.get_total_flops()) // 2
+
+
+def _size(in_shape: Sequence[int]) -> str:
+    return "×".join(map(str, in_shape))

@@ -25,18 +25,6 @@ TWIN = CELL.replace("avg_pool_3x3~1", "skip_connect~1")
 GENOTYPE = (Path(__file__).parent / "data" / "darts_v2.txt").read_text().strip()
 
 
-def trainer(**kwargs: Any) -> pl.Trainer:
-    quiet = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "enable_checkpointing": False,
-        "max_epochs": 1,
-    }
-    return pl.Trainer(**quiet | kwargs)
-
-
 def batch(n: int = 8, channels: int = 3, size: int = 32) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     return torch.randn(n, channels, size, size, generator=generator), torch.arange(n) % 10
@@ -69,7 +57,7 @@ def same(first: nn.Module, second: nn.Module) -> bool:
     return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_one_step_is_one_step_of_plain_torch() -> None:
+def test_one_step_is_one_step_of_plain_torch(trainer: Any) -> None:
     model = darts(auxiliary_weight=0.3, label_smoothing=0.1)
     twin = copy.deepcopy(model.network).train()
     images, labels = batch()
@@ -88,7 +76,7 @@ def test_one_step_is_one_step_of_plain_torch() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
-def test_logged_losses() -> None:
+def test_logged_losses(trainer: Any) -> None:
     model = darts(label_smoothing=0.2, optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     images, labels = batch()
     run = trainer()
@@ -102,7 +90,7 @@ def test_logged_losses() -> None:
     torch.testing.assert_close(run.callback_metrics["train/loss"], smoothed)
 
 
-def test_drop_path_grows_with_the_epochs() -> None:
+def test_drop_path_grows_with_the_epochs(trainer: Any) -> None:
     seen = []
 
     class Watch(pl.Callback):
@@ -114,7 +102,7 @@ def test_drop_path_grows_with_the_epochs() -> None:
     assert seen == pytest.approx([0, 0.05, 0.1, 0.15])
 
 
-def test_drop_path_leaves_the_global_random_state_alone_and_draws_anew() -> None:
+def test_drop_path_leaves_the_global_random_state_alone_and_draws_anew(trainer: Any) -> None:
     model = darts(drop_path=0.5)
     model.trainer = trainer()
     model.network.drop_path = 0.5
@@ -124,7 +112,7 @@ def test_drop_path_leaves_the_global_random_state_alone_and_draws_anew() -> None
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_drop_path_needs_a_number_of_epochs() -> None:
+def test_drop_path_needs_a_number_of_epochs(trainer: Any) -> None:
     loader = DataLoader(TensorDataset(*batch()), 8)
     with pytest.raises(ValueError, match=r"drop_path: grows over trainer\.max_epochs"):
         trainer(max_epochs=-1, max_steps=1).fit(darts(drop_path=0.2), loader)
@@ -183,7 +171,7 @@ def test_an_auxiliary_head_needs_its_images() -> None:
 
 
 @pytest.mark.parametrize("space", ["nasbench201", NasBench201Space()])
-def test_checkpoint_loads_without_arguments(tmp_path: Path, space: Any) -> None:
+def test_checkpoint_loads_without_arguments(tmp_path: Path, space: Any, trainer: Any) -> None:
     path = tmp_path / "model.ckpt"
     file = tmp_path / "architecture.json"
     file.write_text('{"architecture": "' + CELL + '", "space": "nasbench201"}')
@@ -201,7 +189,7 @@ def test_checkpoint_loads_without_arguments(tmp_path: Path, space: Any) -> None:
     torch.testing.assert_close(loaded.eval()(images), model.eval()(images))
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path, trainer: Any) -> None:
     run = trainer(limit_train_batches=1)
     run.fit(cell(), digits())
     run.save_checkpoint(tmp_path / "model.ckpt")
@@ -211,7 +199,17 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None
         trainer().fit(cell(architecture=TWIN), digits(), ckpt_path=tmp_path / "model.ckpt")
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_images_of_another_size_are_noticed(tmp_path: Path, trainer: Any) -> None:
+    run = trainer(limit_train_batches=1)
+    run.fit(darts(sizes={"channels": 2, "cells": 3}), DataLoader(TensorDataset(*batch()), 8))
+    run.save_checkpoint(tmp_path / "model.ckpt")
+    other = CellClassifier("darts", GENOTYPE, (3, 16, 16), 10, sizes={"channels": 2, "cells": 3})
+    images = DataLoader(batch(size=16)[0], 8)
+    with pytest.warns(UserWarning, match="trained on images of 3×32×32, now given 3×16×16"):
+        trainer().predict(other, images, ckpt_path=tmp_path / "model.ckpt")
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, trainer: Any) -> None:
     def run(until: int, path: Path | None = None) -> tuple[pl.Trainer, CellClassifier]:
         torch.manual_seed(1 if path is None else 99)
         model = darts(drop_path=0.4)
@@ -234,7 +232,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 # What Lightning and torch bring -------------------------------------------------------------------
 
 
-def test_mixed_precision() -> None:
+def test_mixed_precision(trainer: Any) -> None:
     model = darts()
     run = trainer(precision="bf16-mixed", max_epochs=2)
     run.fit(model, DataLoader(TensorDataset(*batch()), 8))
@@ -242,14 +240,14 @@ def test_mixed_precision() -> None:
     assert run.callback_metrics["train/loss"].isfinite()
 
 
-def test_accumulated_gradients() -> None:
+def test_accumulated_gradients(trainer: Any) -> None:
     loader = DataLoader(TensorDataset(*batch(16)), 4)
     run = trainer(accumulate_grad_batches=2)
     run.fit(darts(), loader)
     assert run.global_step == 2
 
 
-def test_averaged_weights_are_what_is_kept(tmp_path: Path) -> None:
+def test_averaged_weights_are_what_is_kept(tmp_path: Path, trainer: Any) -> None:
     loader = DataLoader(TensorDataset(*batch(16)), 4)
     model = darts(drop_path=0.2)
     average = EMAWeightAveraging(decay=0.9)
@@ -274,7 +272,7 @@ def test_synchronised_batch_norm_keeps_the_names() -> None:
 
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiled_is_the_same_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, trainer: Any
 ) -> None:
     torch.compiler.reset()
     compile_ = nn.Module.compile
@@ -295,7 +293,7 @@ def test_compiled_is_the_same_network(
     assert same(loaded, compiled)
 
 
-def test_growing_drop_path_compiles_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_growing_drop_path_compiles_twice(monkeypatch: pytest.MonkeyPatch, trainer: Any) -> None:
     torch.compiler.reset()
     count = CompileCounter()
     compile_ = nn.Module.compile
@@ -306,7 +304,7 @@ def test_growing_drop_path_compiles_twice(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("make", [cell, darts])
-def test_monitors(make: Any, tmp_path: Path) -> None:
+def test_monitors(make: Any, tmp_path: Path, trainer: Any) -> None:
     logger = pl.loggers.CSVLogger(tmp_path)
     model = make(drop_path=0.3) if make is darts else make()
     channels, size, _ = model.in_shape
@@ -318,7 +316,9 @@ def test_monitors(make: Any, tmp_path: Path) -> None:
     assert run.callback_metrics["ntk/log10_condition_number"].isfinite()
 
 
-def test_the_kernel_is_measured_without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernel_is_measured_without_compiling(
+    monkeypatch: pytest.MonkeyPatch, trainer: Any
+) -> None:
     torch.compiler.reset()
     count = CompileCounter()
     compile_ = nn.Module.compile
