@@ -43,7 +43,8 @@ class CellClassifier(ImageClassifier):
         drop_path: probability that a sample skips an operation, in [0, 1). It grows from 0, the
             same every epoch, and would reach this value after `trainer.max_epochs`.
         label_smoothing: share of a label's weight that goes to all classes alike, in [0, 1).
-        compile: run the network through `torch.compile`; the same weights, with or without.
+        compile: train the network through `torch.compile`; the same weights, with or without. What
+            is only evaluated runs as it is.
         optimizer: called with the parameters; by default NAS-Bench-201's, at its first rate.
         scheduler: as in `ImageClassifier`.
 
@@ -113,8 +114,8 @@ class CellClassifier(ImageClassifier):
             if self.drop_path and (self.trainer.max_epochs or -1) < 1:
                 raise ValueError("drop_path: grows over trainer.max_epochs, which is not given")
             self._report_size()
-        if self.compile_network:
-            self.network.compile()  # in place: names of parameters stay
+            if self.compile_network:
+                self.network.compile()  # in place: names of parameters stay
 
     def _report_size(self) -> None:
         head = getattr(self.network, "auxiliary_head", None)

@@ -285,6 +285,9 @@ def test_compiled_is_the_same_network(
         run.fit(model, loader)
         run.save_checkpoint(tmp_path / "compiled.ckpt")
     assert compiled.network._compiled_call_impl is not None
+    evaluated = cell(compile=True)
+    trainer().predict(evaluated, loader, ckpt_path=tmp_path / "compiled.ckpt")
+    assert evaluated.network._compiled_call_impl is None
     for ours, theirs in zip(compiled.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
     loaded = CellClassifier.load_from_checkpoint(
