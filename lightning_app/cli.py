@@ -124,6 +124,8 @@ class ArchitectureCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except BaseException as error:
+            if self.trainer.progress_bar_callback and self.trainer.is_global_zero:
+                print(flush=True)  # the bar's line has no end yet
             if subcommand == "fit" and (hint := how_to_go_on(self.trainer)):
                 error.add_note(hint)
             raise
@@ -166,6 +168,8 @@ def main(args: list[str] | None = None) -> None:
     """
     # Lightning's own use of torch; nothing that a user could change.
     warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
+    # `validation: 0` asks for no validation.
+    warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
     try:
         ArchitectureCLI(
             args=args,
