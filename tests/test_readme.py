@@ -1,27 +1,308 @@
-"""What the README shows can be run."""
+"""Every command, snippet and link of the README and of docs/ holds.
 
+Shell blocks are run by bash with stand-ins for `lightning`, `python` and the like on its path that
+only record what they are called with: loops, variables and quotes mean what they mean to a reader.
+Each recorded command of this project is then run for one step, or only parsed where it would
+download data or needs several processes.
+"""
+
+import doctest
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+import pytorch_lightning as pl
+import torch
+import torchvision
+import yaml
+from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+from lightning_app.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+STANDINS = ("lightning", "python", "torchrun", "srun", "make", "pip", ".venv/bin/tensorboard")
+STANDIN = r"""#!/bin/sh
+printf '%s\0' "PYTHONPATH=$PYTHONPATH" {name} "$@" | tr '\n' ' ' | cat - '{end}' >> '{record}'
+"""
+KINDS = {"sh", "bash", "python", "yaml", "math", ""}
+"""Languages of fenced blocks; those without one show output, formulas are not run."""
+DIGITS = ("quickstart", "digits")
+"""Configs, by name, that need no download."""
+ONE_STEP = {
+    "fit": ["--trainer.fast_dev_run", "true"],
+    "test": ["--trainer.limit_test_batches", "1"],
+    "predict": [],
+    "export": [],
+}
 
 
-@pytest.mark.usefixtures("command_line")
-def test_python_runs() -> None:
-    names: dict[str, object] = {}
-    for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
-        exec(code, names)
-    accuracy = (
-        names["pl"]
-        .Trainer(accelerator="cpu", logger=False)
-        .test(names["model"], names["data"], verbose=False)[0]["test/accuracy"]
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    page: Path
+    number: int
+    language: str
+    text: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [Block(page, i, language, text) for i, (language, text) in enumerate(found)]
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def name_of(value: Any) -> str:
+    return f"{value.page.stem}-{value.number}" if isinstance(value, Block) else value.stem
+
+
+def test_every_block_is_of_a_kind_that_is_tested() -> None:
+    assert {block.language for block in BLOCKS} <= KINDS
+    fences = sum(page.read_text("utf-8").count("```") for page in PAGES)
+    assert fences == 2 * len(BLOCKS)
+
+
+# Commands --------------------------------------------------------------------------------------
+
+
+def commands_of(block: Block, folder: Path) -> list[tuple[dict[str, str], list[str]]]:
+    """(environment, words) of each call that bash makes of a stand-in."""
+    record = folder / "record"
+    record.touch()
+    for name in STANDINS:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(STANDIN.format(name=name, end=folder / "end", record=record))
+        path.chmod(0o755)
+    (folder / "end").write_text("\n")
+    environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["bash", "-eu", "-c", block.text], cwd=folder, env=environment, check=True)
+    calls = []
+    for line in record.read_text().splitlines():
+        variable, *words = line.split("\0")[:-1]
+        key, _, value = variable.partition("=")
+        calls.append(({key: value} if value else {}, words))
+    return calls
+
+
+def arguments_of(words: list[str]) -> list[str] | None:
+    """What the command line of this project gets; None for another program."""
+    if words[0] == "lightning":
+        return words[1:]
+    for i, word in enumerate(words):
+        if word == "lightning" or words[i : i + 2] == ["-m", "lightning_app"]:
+            return words[i + (1 if word == "lightning" else 2) :]
+    return None
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder where the commands of the pages have been run before, for one step each."""
+    folder = tmp_path_factory.mktemp("before")
+    digits = ROOT / "configs" / "train_digits.yaml"
+    short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1"]
+    quiet = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+    previous, arguments = Path.cwd(), sys.argv
+    os.chdir(folder)
+    sys.argv = ["lightning"]
+    try:
+        for name in ("quickstart", "train_digits", "train_supernet_digits"):
+            main(["fit", "--config", str(ROOT / "configs" / f"{name}.yaml"), *short, *quiet])
+    finally:
+        os.chdir(previous)
+        sys.argv = arguments
+    config = yaml.safe_load(digits.read_text())
+    found = folder / "runs" / "search_quickstart" / "version_0" / "architecture.json"
+    found.parent.mkdir(parents=True)
+    text = config["model"]["init_args"]["architecture"]
+    found.write_text(f'{{"architecture": "{text}", "space": "nasbench201"}}')
+    (folder / "photos").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "photos" / "1.png")
+    return folder
+
+
+@pytest.fixture
+def working(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as a checkout sees it."""
+    folder = tmp_path / "working"
+    subprocess.run(["cp", "-r", str(before), str(folder)], check=True)
+    for name in ("configs", "docs", "tests", "Makefile"):
+        (folder / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["lightning"])
+    return folder
+
+
+def needs_no_download(arguments: list[str]) -> bool:
+    config = arguments[arguments.index("--config") + 1]
+    return any(word in config for word in DIGITS) and "--trainer.num_nodes" not in arguments
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language in ("sh", "bash")], ids=lambda block: name_of(block)
+)
+def test_commands(
+    block: Block,
+    tmp_path: Path,
+    working: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    called = commands_of(block, tmp_path)
+    assert called
+    for environment, words in called:
+        monkeypatch.setattr(sys, "path", [*environment.values(), *sys.path])
+        arguments = arguments_of(words)
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        elif words[0] == "pip":
+            extras = re.findall(r"\[(\w+)\]", " ".join(words))
+            assert all(
+                f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() for extra in extras
+            )
+        elif arguments is None:
+            assert words[0].endswith("tensorboard") or Path(words[1]).is_file()
+            for flag in (word for word in words[2:] if word.startswith("--")):
+                assert words[0].endswith("tensorboard") or flag in Path(words[1]).read_text()
+        elif "--config" not in arguments or not needs_no_download(arguments):
+            with pytest.raises(SystemExit) as exit_:
+                main([*arguments, *([] if "--help" in arguments else ["--print_config"])])
+            assert exit_.value.code == 0, arguments
+        else:
+            small = "search/quickstart" in " ".join(arguments)
+            sizes = ["--model.batch_size", "8"] if small else []
+            main([*arguments, *ONE_STEP[arguments[0]], *sizes])
+
+
+# Python and YAML ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python(
+    page: Path, working: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The blocks of a page, one after the other, in one namespace."""
+    monkeypatch.syspath_prepend(ROOT / "docs" / "examples")
+    modules = {"pl": pl, "torch": torch, "torchvision": torchvision}
+    names: dict[str, Any] = {} if page == README else modules
+    (working / "last.ckpt").symlink_to(
+        working / "runs/train_digits/version_0/checkpoints/last.ckpt"
     )
-    assert accuracy > 0.9
+    for block in blocks_of(page):
+        if block.language != "python":
+            continue
+        if ">>>" in block.text:
+            parsed = doctest.DocTestParser().get_doctest(block.text, names, page.name, None, None)
+            assert doctest.DocTestRunner().run(parsed, clear_globs=False).failed == 0
+            names |= parsed.globs
+        else:
+            exec(block.text, names)
+    if page == README:
+        trainer = pl.Trainer(accelerator="cpu", logger=False)
+        (reached,) = trainer.test(names["model"], names["data"], verbose=False)
+        assert reached["test/accuracy"] > 0.9
+        assert (working / "architecture.json").is_file()
 
 
-@pytest.mark.parametrize("path", re.findall(r"configs/[\w/]+\.yaml|docs/[\w/]+\.md", README))
-def test_files_exist(path: str) -> None:
-    assert (ROOT / path).is_file()
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "yaml"], ids=lambda block: name_of(block)
+)
+def test_yaml(block: Block, working: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A piece of a config is read after one that it could be added to."""
+    content = yaml.safe_load(block.text)
+    search = "model" in content or "callbacks" in block.text
+    base = "search/quickstart" if search else "quickstart"
+    (working / "block.yaml").write_text(block.text)
+    with pytest.raises(SystemExit) as exit_:
+        main(
+            ["fit", "--config", f"configs/{base}.yaml", "--config", "block.yaml", "--print_config"]
+        )
+    assert exit_.value.code == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    for key, value in leaves(content):
+        assert (key, value) in list(leaves(shown))
+
+
+def leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(last key, value) of everything that is no collection."""
+    if isinstance(content, dict):
+        for inner, value in content.items():
+            yield from leaves(value, inner)
+    elif isinstance(content, list):
+        for value in content:
+            yield from leaves(value, key)
+    else:
+        yield key, content
+
+
+# Links and figures ------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        other = (page.parent / file).resolve() if file else page
+        assert other.exists(), target
+        assert not anchor or anchor in anchors(other), target
+    for path in re.findall(r"configs/[\w/]+\.yaml", text):
+        assert (ROOT / path).is_file(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_names_of_python_exist(page: Path) -> None:
+    """`models.X` and the like, in the text as in commands."""
+    text = page.read_text("utf-8")
+    pattern = r"(?<![\w.-])((?:models|callbacks|datamodules|lightning_app)(?:\.\w+)+)"
+    for name in set(re.findall(pattern, text)):
+        if name.endswith((".X", ".Y", ".py")):
+            continue
+        assert is_there(name), name
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    module, _, last = name.rpartition(".")
+    with suppress(ImportError):
+        __import__(name)
+        return True
+    with suppress(ImportError):
+        return hasattr(sys.modules.get(module) or __import__(module, fromlist=["*"]), last)
+    return module.count(".") > 0 and is_there(module)
+
+
+def test_tables_of_the_readme_are_those_of_the_pages() -> None:
+    """A figure is typed once, by whoever measured it."""
+    text = README.read_text("utf-8")
+    source = (ROOT / "docs" / "search.md").read_text("utf-8").splitlines()
+    for first in ("| Scores | BatchNorm |", "| Indicator | ms |"):
+        table = text[text.index(first) :].split("\n\n")[0].splitlines()
+        assert len(table) > 4
+        for row in table:
+            assert row in source
+
+
+def test_readme_is_short() -> None:
+    text = README.read_text("utf-8")
+    generated = text[text.index("<!-- bench:start -->") : text.index("<!-- bench:end -->")]
+    assert len(text.splitlines()) - len(generated.splitlines()) <= 220
