@@ -27,6 +27,7 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-test
 	set -e; for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script; done
 	$(BIN)/python tests/benchmarks/_table.py  # the README's
+	$(BIN)/python docs/results/scaling.py  # that of docs/scaling.md
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
