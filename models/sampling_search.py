@@ -215,20 +215,25 @@ class SamplingSearch(Search):
         """
         scores: dict[str, list[float]] = {}
         errors: list[str] = []
+        built: dict[str, nn.Module] = {}
         for one in self.indicators:
             try:
-                scores[one.name] = [self._score(one, candidate)]
+                scores[one.name] = [self._score(one, candidate, built)]
             except FAILURES as error:
                 errors.append(f"{type(error).__name__}: {error}")
         evaluation: Evaluation = {"scores": scores} if scores else {}
         return {**evaluation, "error": "; ".join(errors)} if errors else evaluation
 
-    def _score(self, indicator: Indicator, architecture: Any) -> float:
+    def _score(self, indicator: Indicator, architecture: Any, built: dict[str, nn.Module]) -> float:
         described, text = describe(indicator), self.space.format(architecture)
         known = self._cache.get(described, text) if self._cache is not None else None
         if known is not None:
             return known
-        network = self._new_network(architecture, indicator)
+        # Indicators leave a network as they found it, so that those of one proxy share it.
+        key = indicator.name if indicator.name in self._own_networks else indicator.proxy
+        if key not in built:
+            built[key] = self._new_network(architecture, indicator)
+        network = built[key]
         torch.manual_seed(derive_seed(self.seed, "evaluation"))
         start = time.perf_counter()
         value = float(indicator.score(network, *self._batches[indicator.proxy]))

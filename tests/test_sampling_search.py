@@ -187,6 +187,25 @@ def test_real_indicators_and_their_aggregate(tmp_path):
     assert all(1 <= scores["linear_regions"][0] <= 3000 for scores in done)
 
 
+def test_indicators_share_a_network_and_score_as_alone(tmp_path, monkeypatch):
+    parts = [ActivationOverlap(), SynFlow(), Convolutions()]
+    together = small(indicator=RankAggregate(parts), samples=3)
+    built = []
+    network = NasBench201Space.network
+
+    def counted(self, architecture, *arguments, **sizes):
+        built.append(str(architecture))
+        return network(self, architecture, *arguments, **sizes)
+
+    monkeypatch.setattr(NasBench201Space, "network", counted)
+    run(together, tmp_path)
+    assert built == [str(cell) for cell in together.kept]
+    for part in parts:
+        alone = small(indicator=part, samples=3)
+        run(alone, tmp_path)
+        assert alone.scores_of(part.name) == together.scores_of(part.name)
+
+
 def test_naswot_is_the_default_and_sees_the_proxy(tmp_path):
     search = SamplingSearch(DigitsDataModule(), NasBench201Space(), samples=2)
     assert isinstance(search.indicator, ActivationOverlap)
