@@ -6,11 +6,11 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import Node, get_gradient_edge
 from torch.nn import functional
 
 from models.indicators._checks import check_inputs, check_outputs
 from models.indicators._fast_layers import fast_layers
+from models.indicators._layer_calls import uses_of_parameters
 from models.indicators._untouched import exact_arithmetic, untouched
 
 _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -91,18 +91,8 @@ def used_gradients(
 
 def used_parameters(outputs: Tensor) -> set[Tensor]:
     """The trainable parameters that `outputs` depend on, be it with a gradient of zero."""
-    found: set[Tensor] = set()
-    seen: set[Node] = set()
-    stack = [get_gradient_edge(outputs).node]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if type(node).__name__ == "AccumulateGrad":
-            found.add(node.variable)  # type: ignore[attr-defined]
-        stack.extend(following for following, _ in node.next_functions if following is not None)
-    return found
+    _, parameters = uses_of_parameters(outputs, ())
+    return parameters
 
 
 def finite(score: float | Tensor, name: str) -> float:
