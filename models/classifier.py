@@ -98,7 +98,8 @@ class ImageClassifier(pl.LightningModule):
 
     def _log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
         values = {f"{stage}/{name}": value for name, value in metrics.compute().items()}
-        self.log_dict(values, prog_bar=True)
+        # The metrics are of all ranks already; Lightning cannot know, and would warn.
+        self.log_dict(values, prog_bar=True, sync_dist=True)
 
     def setup(self, stage: str) -> None:
         """Start the figures anew: an interrupted run leaves half an epoch behind."""
