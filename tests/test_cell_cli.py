@@ -121,6 +121,15 @@ def test_a_checkpoint_of_another_architecture(capsys: pytest.CaptureFixture[str]
     main(["test", *args])  # evaluating takes the checkpoint's
 
 
+@pytest.mark.usefixtures("command_line")
+def test_what_cannot_be_exported(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error(capsys, "export", "--config", CONFIG, *BARE, "--ckpt_path", "best")
+    assert line == "ckpt_path: expected a file, or last, got best"
+    search = str(CONFIGS / "search" / "quickstart.yaml")
+    line = error(capsys, "export", "--config", search, "--trainer.callbacks", "null")
+    assert line == "model: a search has no network to export; train what it found"
+
+
 # Real processes -----------------------------------------------------------------------------------
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -130,20 +139,26 @@ LAST = "checkpoints/last.ckpt"
 def command(folder: Path, kind: str) -> list[str]:
     """A run of four epochs that fits on a CPU: of a cell, or of a genotype with drop-path."""
     arguments = ["fit", "--config", CONFIG, "--trainer.max_epochs", "4", *SMALL]
-    if kind == "darts":
+    if kind != "cell":
         genotype = re.search(r">-\n((?: {6}.*\n)+)", Path(DARTS).read_text())
         assert genotype
         arguments += ["--model.space", "darts", "--model.architecture", genotype[1].strip()]
         arguments += ["--model.sizes", "{channels: 2, cells: 2}", "--model.drop_path", "0.4"]
+    if kind == "ddp":
+        arguments += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+        arguments += ["--data.batch_size", "32"]
     return [*arguments, "--trainer.logger.init_args.save_dir", str(folder)]
 
 
 def run(folder: Path, kind: str, before: str = "", *extra: str) -> int:
-    """Run the command line after some Python; its exit code."""
-    script = f"{before}\nfrom lightning_app.__main__ import main\nmain()"
-    arguments = [sys.executable, "-c", script, *command(folder, kind), *extra]
+    """Run the command line after some Python, in a process group of its own; its exit code."""
     folder.mkdir(exist_ok=True)
-    return subprocess.run(arguments, env=ENVIRONMENT, check=False, cwd=folder).returncode
+    script = folder / "run.py"  # a file: processes start others by it
+    script.write_text(f"{before}\nfrom lightning_app.__main__ import main\nmain()\n")
+    arguments = [sys.executable, str(script), *command(folder, kind), *extra]
+    return subprocess.run(
+        arguments, env=ENVIRONMENT, check=False, cwd=folder, start_new_session=True
+    ).returncode
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -160,15 +175,37 @@ step, count = CellClassifier.training_step, 0
 def counted(self, batch, batch_idx):
     global count
     count += 1
-    if count == 50:  # in the third of four epochs of 21 steps
-        os.kill(os.getpid(), {signal})
+    if count == 50 and self.global_rank == 0:  # in the third of four epochs of 21 steps
+        os.killpg(os.getpgrp(), {signal})
     return step(self, batch, batch_idx)
 CellClassifier.training_step = counted
 """
 
+NOTE = """
+import torch
+from models import CellClassifier
+def note(self):
+    parameters = dict(self.network.named_parameters())
+    torch.save((self.global_step, parameters), f"rank{self.global_rank}.pt")
+CellClassifier.on_train_end = note
+"""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["cell", "darts"])
+def test_two_processes_take_the_same_steps_to_the_same_weights(tmp_path: Path) -> None:
+    assert run(tmp_path, "ddp", NOTE) == 0
+    (steps, first), (others, second) = (
+        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)
+    )
+    assert steps == others == 4 * 21  # as many as one process with batches of 64
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    kept = weights(tmp_path)
+    assert all(torch.equal(value, kept[f"network.{name}"]) for name, value in first.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cell", "darts", "ddp"])
 def test_stopped_and_resumed_reaches_the_same_weights(tmp_path: Path, kind: str) -> None:
     assert run(tmp_path / "whole", kind) == 0
     expected = weights(tmp_path / "whole")
