@@ -112,7 +112,12 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def load(self, part: str) -> ImageSource:
-        """Open the images of `train`, `test` or, where the dataset has such images, `val`."""
+        """Open the images of `train`, `test` or, where the dataset has such images, `val`.
+
+        Raises:
+            FileNotFoundError: nothing there, and how to get it.
+            ValueError: not what was expected there; names the file.
+        """
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
@@ -197,7 +202,11 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         return images, labels
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (…, C, H, W) into float32 of about zero mean and unit variance."""
+        """Turn uint8 images (…, C, H, W) into float32 of about zero mean and unit variance.
+
+        Raises:
+            ValueError: images of another type.
+        """
         if images.dtype != torch.uint8:
             raise ValueError(f"images: {images.dtype}, expected torch.uint8")
         if self._affine is None or self._affine[0].device != images.device:

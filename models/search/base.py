@@ -141,7 +141,11 @@ class Search(pl.LightningModule):
         self.images.prepare_data()
 
     def setup(self, stage: str) -> None:
-        """Load the images; refuse what a search cannot run under."""
+        """Load the images; refuse what a search cannot run under.
+
+        Raises:
+            MisconfigurationException: a subcommand other than `fit`.
+        """
         if stage != "fit":
             raise MisconfigurationException(f"{type(self).__name__} runs with fit, not {stage}")
         # Every round has another number of candidates.

@@ -43,5 +43,9 @@ IMMATERIAL = (
 
 
 def describe_images(source: Any) -> Any:
-    """What decides the images that a search draws; where they lie and how they train may differ."""
+    """What decides the images that a search draws; where they lie and how they train may differ.
+
+    Args:
+        source: the DataModule.
+    """
     return describe(source, leave_out=IMMATERIAL)

@@ -82,7 +82,16 @@ def generator(seed: int, stream: Stream, *key: int) -> torch.Generator:
 
 
 def draw_batch(source: ImageSource, count: int, seed: int, *key: int) -> ProxyBatch:
-    """`count` training images for the unit of work that `key` names.
+    """`count` training images for the unit of work that `seed` and `key` name.
+
+    Args:
+        source: where they come from.
+        count: how many.
+        seed: of the search.
+        key: round and repeat, say.
+
+    Returns:
+        Normalised images (count, C, H, W) and int64 labels (count,), on the CPU.
 
     Raises:
         ValueError: the source has fewer.
@@ -96,6 +105,11 @@ def draw_batch(source: ImageSource, count: int, seed: int, *key: int) -> ProxyBa
 
 def draw_crops(source: ImageSource, seed: int, *key: int) -> ProxyBatch:
     """The crops (3000, 1, 3, 3) that linear regions are counted over, for one unit of work.
+
+    Args:
+        source: whose images they are cut from.
+        seed: of the search.
+        key: round and repeat, say.
 
     Raises:
         ValueError: the source has fewer images than they are cut from, or smaller ones.
@@ -111,6 +125,12 @@ def random_crops(
 
     Image, channel and position are drawn uniformly and with replacement (TE-NAS counts linear
     regions over 3,000 crops of 3×3).
+
+    Args:
+        batch: images (N, C, H, W) and labels (N,).
+        count: how many crops.
+        size: their height and width in pixels.
+        generator: the only source of randomness; it advances.
 
     Raises:
         ValueError: the images are smaller than `size`.

@@ -19,6 +19,10 @@ class DartsGenotype:
     """An architecture of the DARTS space (Liu et al. 2019).
 
     The output of a cell always concatenates its nodes 2 to 5.
+
+    Args:
+        normal: the cell that keeps height and width.
+        reduce: the cell that halves them.
     """
 
     normal: DartsCell

@@ -17,6 +17,9 @@ class DartsCell:
     Pairs 2k and 2k + 1 enter node k + 2. Inputs 0 and 1 are the outputs of the two cells before;
     the output (node 6) concatenates nodes 2 to 5, an edge of depth 0 from each.
 
+    Args:
+        edges: the eight pairs, such as `("sep_conv_3x3", 1)`.
+
     Raises:
         ValueError: not eight pairs, an unknown operation, or an input that is not an earlier node.
     """

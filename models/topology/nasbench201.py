@@ -18,6 +18,9 @@ class NasBench201Cell:
 
     A cell without a path from input to output is valid: its depth and width are 0.
 
+    Args:
+        operations: a name for each edge, such as `nor_conv_3x3`.
+
     Raises:
         ValueError: not six operations, or an operation the space does not have.
     """
