@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Threads of a small network mostly wait for each other.
-quickstart test test-all coverage bench: export OMP_NUM_THREADS ?= 1
+quickstart test test-all coverage mutations bench: export OMP_NUM_THREADS ?= 1
 
-.PHONY: quickstart test test-all coverage lint bench clean
+.PHONY: quickstart test test-all coverage mutations lint bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/lightning fit --config configs/quickstart.yaml
@@ -19,6 +19,9 @@ test-all: $(VENV)/.installed-test
 coverage: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not slow" --cov
 
+mutations: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/mutations
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,8 +29,7 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-test
 	set -e; for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script; done
-	$(BIN)/python tests/benchmarks/_table.py  # the README's
-	$(BIN)/python docs/results/scaling.py  # that of docs/scaling.md
+	$(BIN)/python tests/benchmarks/_table.py  # in README and docs/scaling.md
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'

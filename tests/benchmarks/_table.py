@@ -1,6 +1,7 @@
-"""Write the README's table of costs from the results that the benchmarks left."""
+"""Write the README's table, and that of docs/scaling.md, from what the benchmarks left."""
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,4 @@ def with_table(readme: str, records: list[dict[str, Any]]) -> str:
 
 if __name__ == "__main__":
     write_atomically(README, with_table(README.read_text(encoding="utf-8"), read_records()))
+    runpy.run_path(str(README.parent / "docs" / "results" / "scaling.py"), run_name="__main__")
