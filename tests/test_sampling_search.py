@@ -1,5 +1,6 @@
 """The sampling search as a fit: counts, determinism, failures, files."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -193,6 +194,7 @@ def test_indicators_share_a_network_and_score_as_alone(tmp_path, monkeypatch):
     built = []
     network = NasBench201Space.network
 
+    @functools.wraps(network)
     def counted(self, architecture, *arguments, **sizes):
         built.append(str(architecture))
         return network(self, architecture, *arguments, **sizes)
