@@ -7,6 +7,7 @@ download data or needs several processes.
 """
 
 import doctest
+import inspect
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +25,14 @@ import torch
 import torchvision
 import yaml
 from PIL import Image
+from pytorch_lightning.callbacks import EMAWeightAveraging
+from pytorch_lightning.loggers import TensorBoardLogger
 
+import callbacks
+import datamodules
+import models
 from lightning_app.cli import main
+from models.spaces import NasBench201Space
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -278,6 +286,43 @@ def test_names_of_python_exist(page: Path) -> None:
         if name.endswith((".X", ".Y", ".py")):
             continue
         assert is_there(name), name
+
+
+def exported(package: ModuleType) -> list[Any]:
+    return [getattr(package, name) for name in package.__all__]
+
+
+OF_CLASSES = {
+    "model.optimizer": [torch.optim.SGD],
+    "model.scheduler": [torch.optim.lr_scheduler.CosineAnnealingLR],
+    "model.sizes": [NasBench201Space.network],
+    "model": exported(models),
+    "data": exported(datamodules),
+    "trainer.callbacks": [*exported(callbacks), EMAWeightAveraging],
+    "trainer.logger": [TensorBoardLogger],
+    "trainer": [pl.Trainer],
+}
+"""What takes the arguments below each key."""
+OTHERS = {"data.noise", "trainer.max_epoch"}
+"""An argument of an example, and a mistake that is explained."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_flags_exist(page: Path) -> None:
+    """In the text, as in commands."""
+    text = page.read_text("utf-8")
+    for flag in set(re.findall(r"(?<![\w-])--((?:model|data|trainer)\.\w[\w.]*\w)", text)):
+        key = next(key for key in OF_CLASSES if f"{flag}.".startswith(f"{key}."))
+        name = flag.removeprefix(key).strip(".").removeprefix("init_args.").split(".")[0]
+        if name not in ("", "help", "init_args") and flag not in OTHERS:
+            known = {taken for one in OF_CLASSES[key] for taken in arguments_taken(one)}
+            assert name in known, flag
+
+
+def arguments_taken(thing: Any) -> Iterator[str]:
+    """Of a function, or of a class and its bases."""
+    for one in inspect.getmro(thing) if inspect.isclass(thing) else (thing,):
+        yield from inspect.signature(one).parameters if one is not object else ()
 
 
 def is_there(name: str) -> bool:
