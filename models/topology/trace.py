@@ -1,5 +1,6 @@
 """The graph of operations of any torch module, for its effective depth and width."""
 
+import logging
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,22 +13,29 @@ from torch import Tensor, fx, nn
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 # The positions of the factors of a product; one that is a parameter makes it an operation.
 _LAYERS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(
         ("linear", "conv1d", "conv2d", "conv3d", "convolution", "_convolution"), (0, 1)
     ),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), (0, 1)),
+    **dict.fromkeys(
+        ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_tbc"), (0, 1)
+    ),
     "bilinear": (0, 1, 2),
 }
 _PRODUCTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "inner", "tensordot"), (0, 1)),
+    **dict.fromkeys(("linalg_matmul", "linalg_vecdot", "vdot", "_sparse_mm"), (0, 1)),
     **dict.fromkeys(("addmm", "addbmm", "baddbmm", "addmv"), (1, 2)),
+    # All factors are one argument, a list.
+    **dict.fromkeys(("linalg_multi_dot", "chain_matmul"), (0,)),
     "einsum": (1,),
 }
 _FACTORS = _LAYERS | _PRODUCTS
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+_RECURRENT_CELLS = tuple(f"{name}_cell" for name in _RECURRENT)
 
 
 def trace(
@@ -49,8 +57,8 @@ def trace(
     Args:
         module: any module whose forward does the same whatever the values of its tensors.
         example: its argument, the tuple of its arguments, or its keyword arguments. Every tensor
-            among them that leads to the output is an input of the graph; all tensors returned feed
-            its output.
+            in them, within lists, tuples and dictionaries too, that leads to the output is an input
+            of the graph; all tensors returned feed its output.
 
     Returns:
         Nodes 0 to n − 1 in topological order, the output last: inputs, operations, and where
@@ -58,7 +66,8 @@ def trace(
         parameterised module, or `skip`.
 
     Raises:
-        ValueError: the module cannot be traced; names the submodule and the line that stopped it.
+        ValueError: no module, an example without a tensor, or a module that cannot be traced;
+            names the submodule and the line that stopped it.
     """
     program, parameters, buffers = _record(module, example)
     return _dataflow(program, parameters, buffers)
@@ -68,15 +77,16 @@ def _record(
     module: nn.Module, example: Tensor | tuple[Any, ...] | Mapping[str, Any]
 ) -> tuple[fx.GraphModule, list[str], int]:
     """The operators that a forward calls; its placeholders are parameters, buffers and inputs."""
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
     args = () if isinstance(example, Mapping) else example
     args = (args,) if isinstance(args, Tensor) else args
-    kwargs = example if isinstance(example, Mapping) else {}
-    if not isinstance(args, tuple) or not any(
-        isinstance(value, Tensor) for value in (*args, *kwargs.values())
-    ):
+    kwargs = dict(example) if isinstance(example, Mapping) else {}
+    values, structure = tree_flatten((args, kwargs))
+    if not isinstance(args, tuple) or not any(isinstance(value, Tensor) for value in values):
         raise ValueError(
-            "example must be a tensor, or a tuple or mapping with a tensor, "
-            f"given {type(example).__name__}"
+            "example: expected a tensor, or a tuple or mapping of arguments with a tensor, got "
+            f"{type(example).__name__}"
         )
     parameters = dict(module.named_parameters())
     buffers = dict(module.named_buffers())
@@ -85,18 +95,17 @@ def _record(
     def forward(*tensors: Tensor) -> Any:
         state = dict(zip(names, tensors, strict=False))
         given = iter(tensors[len(names) :])
-        filled = [next(given) if isinstance(value, Tensor) else value for value in args]
-        named = {k: next(given) if isinstance(v, Tensor) else v for k, v in kwargs.items()}
-        return functional_call(module, state, tuple(filled), named)
+        filled, named = tree_unflatten(
+            [next(given) if isinstance(value, Tensor) else value for value in values], structure
+        )
+        return functional_call(module, state, filled, named)
 
     # Fresh tensors: one given for two arguments is two inputs.
-    inputs = [
-        torch.empty_like(value) for value in (*args, *kwargs.values()) if isinstance(value, Tensor)
-    ]
+    inputs = [torch.empty_like(value) for value in values if isinstance(value, Tensor)]
     # `pre_dispatch` keeps whole what users think of as one function: normalisation, attention.
     # A tensor in a plain attribute is neither parameter nor buffer, hence a constant.
     tracer = make_fx(forward, tracing_mode="fake", pre_dispatch=True, _allow_non_fake_inputs=True)
-    with _attributes_kept(module), torch.inference_mode(False), torch.no_grad():
+    with _attributes_kept(module), _quiet(), torch.inference_mode(False), torch.no_grad():
         try:
             program = tracer(*parameters.values(), *buffers.values(), *inputs)
         except Exception as error:
@@ -116,21 +125,35 @@ def _attributes_kept(module: nn.Module) -> Iterator[None]:
             child.__dict__.update(attributes)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch from logging the traceback of an error that is raised as well."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def _what_stopped(module: nn.Module, error: Exception) -> str:
     """One line: which submodule, at which line of whose code, for what reason."""
     names = {id(child): name for name, child in module.named_modules()}
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
-        owner = frame.f_locals.get("self")
-        if id(owner) in names:
-            where = f"{Path(frame.f_code.co_filename).name}:{line}"
-            place = f" {names[id(owner)] or 'its forward'} ({type(owner).__name__}, {where})"
+        code = frame.f_code
+        owner = next((frame.f_locals.get(name) for name in code.co_varnames[:1]), None)
+        if id(owner) in names and hasattr(owner, code.co_name):  # a method of a module
+            where = f"{Path(code.co_filename).name}:{line}"
+            who = names[id(owner)] or "its forward"
+            place = f" {who} ({type(owner).__name__}, {where}) stopped it:"
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     if "value out of a tracing tensor" in reason or "DataDependent" in reason:
         reason = (
             "it turns a tensor into a Python number or a bool, so that its path depends on data"
         )
-    return f"module {type(module).__name__} cannot be traced;{place} stopped it: {reason}"
+    return f"module {type(module).__name__} cannot be traced;{place} {reason}"
 
 
 def _dataflow(
@@ -242,10 +265,17 @@ def _refuse_opaque(call: fx.Node, has_parameters: bool) -> None:
             f"module cannot be traced; {target} stopped it: a recurrent layer has as many paths as "
             "its sequence has steps"
         )
+    if _name(call) in _RECURRENT_CELLS:
+        raise ValueError(
+            f"module cannot be traced; {target} stopped it: a recurrent cell hides its operations "
+            "in one function; write it with Linear"
+        )
     known = not isinstance(target, HigherOrderOperator) and (
         not isinstance(target, OpOverload) or target.namespace in ("aten", "prims")
     )
-    if not known and has_parameters:
+    # Quantised weights are packed in an object.
+    packed = any(str(node.target).startswith("_torchbind_obj") for node in call.all_input_nodes)
+    if not known and (has_parameters or packed):
         raise ValueError(
             f"module cannot be traced; {target} stopped it: it takes parameters, and nothing says "
             "whether it is an operation"
