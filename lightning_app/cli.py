@@ -1,5 +1,6 @@
 """The command line: Lightning's own, with links from data to model and a last line that helps."""
 
+import os
 import sys
 import warnings
 from pydoc import locate
@@ -7,7 +8,8 @@ from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.cli import LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
@@ -119,6 +121,14 @@ class ArchitectureCLI(LightningCLI):
         except (ValueError, TypeError, MisconfigurationException) as error:
             raise ValueError(f"trainer: {error}") from error
 
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        """`enable_progress_bar: false` holds for a bar among the callbacks of a config too."""
+        if config.get("enable_progress_bar") is False:
+            given = config["callbacks"] or []
+            given = given if isinstance(given, list) else [given]
+            config["callbacks"] = [one for one in given if not isinstance(one, ProgressBar)]
+        return super()._instantiate_trainer(config, callbacks)
+
     def _run_subcommand(self, subcommand: str) -> None:
         """Note on whatever ends a fit early how to go on with it."""
         try:
@@ -126,9 +136,16 @@ class ArchitectureCLI(LightningCLI):
         except BaseException as error:
             if self.trainer.progress_bar_callback and self.trainer.is_global_zero:
                 print(flush=True)  # the bar's line has no end yet
+            if isinstance(error, OSError) and self._in_log_folder(error.filename):
+                error.add_note("the folder is that of trainer.logger, see its save_dir")
             if subcommand == "fit" and (hint := how_to_go_on(self.trainer)):
                 error.add_note(hint)
             raise
+
+    def _in_log_folder(self, filename: object) -> bool:
+        folders = [os.path.abspath(one.save_dir) for one in self.trainer.loggers if one.save_dir]
+        path = os.path.abspath(filename) if isinstance(filename, str) else ""
+        return any(path == folder or path.startswith(f"{folder}{os.sep}") for folder in folders)
 
     def after_fit(self) -> None:
         """Test if asked to, and say what was reached and where to look at it."""

@@ -120,6 +120,28 @@ def test_subcommands(subcommand: str, stages: list[str], monkeypatch: pytest.Mon
     assert begun == stages
 
 
+def test_no_progress_bar_means_that_of_a_config_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = QUICKSTART.parent / "search" / "sampling_digits.yaml"
+    small = ["--model.samples", "8", "--model.batch_size", "4", "--trainer.logger", "false"]
+    for shown in ("true", "false"):
+        arguments = [*small, *FAST, "--trainer.enable_progress_bar", shown]
+        main(["fit", "--config", str(config), *arguments])
+        assert ("Round 0" in capsys.readouterr().out) is (shown == "true")
+
+
+def test_a_log_folder_that_is_a_file_is_said_to_be_that_of_the_logger(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(QUICKSTART)])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "Not a directory" in line
+    assert line.endswith("the folder is that of trainer.logger, see its save_dir")
+
+
 def test_evaluating_the_initialisation_is_warned_of() -> None:
     with pytest.warns(UserWarning, match="no --ckpt_path: .* at initialisation"):
         main(["test", "--config", str(QUICKSTART), *FAST, *BARE])
