@@ -39,8 +39,8 @@ def layer(module: str) -> str:
     return inner if inner in ALLOWED else parts[0]
 
 
-def imports(path: Path) -> set[str]:
-    """Modules of ours that a file imports, at its top or anywhere else."""
+def imports(path: Path, packages: tuple[str, ...] = PACKAGES) -> set[str]:
+    """Modules of some packages, by default ours, that a file imports, at its top or elsewhere."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -48,7 +48,7 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.split(".")[0] in PACKAGES}
+    return {name for name in found if name.split(".")[0] in packages}
 
 
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
@@ -59,6 +59,16 @@ def test_imports_run_one_way(path: Path) -> None:
     own = layer(".".join(path.relative_to(ROOT).with_suffix("").parts))
     used = {layer(name) for name in imports(path)} - {own}
     assert used <= ALLOWED[own]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted((ROOT / "models" / "topology").glob("*.py")) if path.stem != "trace"],
+    ids=lambda path: path.stem,
+)
+def test_graphs_know_nothing_of_torch(path: Path) -> None:
+    """But for `trace`, which makes a graph of a module."""
+    assert not imports(path, ("torch", "torchvision", "pytorch_lightning"))
 
 
 @pytest.mark.parametrize("package", [models, callbacks, datamodules, lightning_app])

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import networkx as nx
@@ -49,7 +50,7 @@ def nngp_kernel(
     Returns (N, N), float64, on the device of `inputs`.
 
     Raises ValueError for a graph that is not such a DAG or has no path, inputs that are not N ≥ 1
-    rows of finite real numbers, or another recursion.
+    rows of finite real numbers, another recursion, or moments beyond the range of float64.
     """
     if recursion not in get_args(Recursion):
         raise ValueError(
@@ -57,7 +58,7 @@ def nngp_kernel(
         )
     nodes = _incoming(dag)
     K, mean = _input_moments(inputs, stem)
-    return _paper(nodes, K) if recursion == "paper" else _exact(nodes, K, mean)
+    return _in_range(lambda: _paper(nodes, K) if recursion == "paper" else _exact(nodes, K, mean))
 
 
 def paper_bound(dag: "HasGraph | nx.DiGraph[Any]", inputs: Tensor, stem: bool = True) -> float:
@@ -77,7 +78,11 @@ def paper_bound(dag: "HasGraph | nx.DiGraph[Any]", inputs: Tensor, stem: bool = 
     K, _ = _input_moments(inputs, stem)
     if len(K) < 2:
         raise ValueError("inputs must hold at least 2 samples: the bound is over pairs, given 1")
-    paths = _paths_by_depth(nodes)
+    return float(_in_range(lambda: _smaller_eigenvalues(K, _paths_by_depth(nodes)).min()))
+
+
+def _smaller_eigenvalues(K: Tensor, paths: Counter[int]) -> Tensor:
+    """Of the 2 × 2 kernels of all pairs, for so many paths of each depth; ∞ for i = j."""
     total = torch.zeros_like(K)
     for depth in range(max(paths) + 1):
         total += float(paths[depth]) * K
@@ -86,7 +91,18 @@ def paper_bound(dag: "HasGraph | nx.DiGraph[Any]", inputs: Tensor, stem: bool = 
     half_sum = (diagonal[:, None] + diagonal) / 2
     half_gap = (diagonal[:, None] - diagonal) / 2
     smaller = half_sum - torch.hypot(half_gap, total)
-    return float(smaller.fill_diagonal_(math.inf).min())
+    return smaller.fill_diagonal_(math.inf)
+
+
+def _in_range(compute: Callable[[], Tensor]) -> Tensor:
+    """What `compute` gives, unless there are too many paths or too large inputs for float64."""
+    try:
+        moments = compute()
+    except OverflowError:  # a number of paths
+        moments = torch.tensor(math.inf)
+    if not moments.isfinite().all():
+        raise ValueError("inputs, or the number of the dag's paths, are too large for float64")
+    return moments
 
 
 def _relu_moments(K: Tensor) -> Tensor:
@@ -110,6 +126,9 @@ def _input_moments(inputs: Tensor, stem: bool) -> tuple[Tensor, Tensor]:
     if not isinstance(inputs, Tensor) or inputs.is_complex():
         given = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
         raise ValueError(f"inputs must be a tensor of real numbers, given {given}")
+    if inputs.layout != torch.strided or inputs.is_meta:
+        kind = "no data" if inputs.is_meta else str(inputs.layout)
+        raise ValueError(f"inputs must be a dense tensor, given {kind}")
     if inputs.ndim < 2 or not inputs.numel():
         raise ValueError(
             f"inputs must be of shape (N, …) and not empty, given {tuple(inputs.shape)}"

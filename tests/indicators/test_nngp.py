@@ -365,11 +365,31 @@ def test_refuses_a_bad_dag(graph: object, message: str) -> None:
         (torch.ones(2, 3, dtype=torch.complex64), "real numbers, given torch.complex64"),
         (torch.tensor([[1.0, math.nan]]), "finite, given 1 entries"),
         ([[1.0]], "given list"),
+        (torch.ones(2, 3).to_sparse(), "dense tensor, given torch.sparse_coo"),
+        (torch.ones(2, 3, device="meta"), "dense tensor, given no data"),
     ],
 )
 def test_refuses_bad_inputs(inputs: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         nngp_kernel(dag("2"), inputs)
+
+
+@pytest.mark.parametrize("function", [nngp_kernel, paper_bound])
+def test_refuses_what_float64_cannot_hold(function: object) -> None:
+    with pytest.raises(ValueError, match="too large for float64"):
+        function(dag("2_21_112"), 1e200 * gaussian(2, 3))
+    ladder: nx.MultiDiGraph[int] = nx.MultiDiGraph(inputs=(0,), output=1100)
+    for node in range(1100):  # 2^1100 paths
+        ladder.add_edge(node, node + 1, operations=0)
+        ladder.add_edge(node, node + 1, operations=0)
+    with pytest.raises(ValueError, match="too large for float64"):
+        function(ladder, gaussian(2, 3))
+
+
+def test_half_precision_inputs_are_taken_as_they_are() -> None:
+    inputs = gaussian(3, 5).half()
+    K = nngp_kernel(dag("2_21_112"), inputs)
+    assert torch.equal(K, nngp_kernel(dag("2_21_112"), inputs.double()))
 
 
 def test_refuses_another_recursion_and_a_bound_of_one_sample() -> None:
