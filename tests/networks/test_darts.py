@@ -6,6 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.networks.darts import DartsCellModule, DartsNetworkCifar, DartsNetworkImageNet
+from models.spaces import DartsGenotype
 from models.topology import DartsCell
 
 # The second-order genotype of Liu et al. 2019.
@@ -58,23 +59,51 @@ def test_multiply_adds_on_imagenet() -> None:
     assert counter.get_total_flops() == 2 * 529_911_552
 
 
-def test_multiply_adds_as_counted_on_the_published_code() -> None:
-    """544.59 M by ptflops, which counts normalisation, ReLU and pooling too."""
+# Xu et al. 2020 (PC-DARTS), searched on CIFAR-10 and on ImageNet.
+PC_CIFAR = (
+    "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), "
+    "('dil_conv_3x3', 1), ('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('avg_pool_3x3', 0), "
+    "('dil_conv_3x3', 1)], normal_concat=range(2, 6), reduce=[('sep_conv_5x5', 1), "
+    "('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 2), ('sep_conv_3x3', 0), "
+    "('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2)], reduce_concat=range(2, 6))"
+)
+PC_IMAGENET = (
+    "Genotype(normal=[('skip_connect', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 0), "
+    "('skip_connect', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), "
+    "('dil_conv_5x5', 4)], normal_concat=range(2, 6), reduce=[('sep_conv_3x3', 0), "
+    "('skip_connect', 1), ('dil_conv_5x5', 2), ('max_pool_3x3', 1), ('sep_conv_3x3', 2), "
+    "('sep_conv_3x3', 1), ('sep_conv_5x5', 0), ('sep_conv_3x3', 3)], reduce_concat=range(2, 6))"
+)
+
+
+@pytest.mark.parametrize(
+    ("genotype", "published", "digits"),
+    [
+        (DartsGenotype(NORMAL, REDUCE), 544.59, 2),
+        (DartsGenotype.parse(PC_CIFAR), 586, 0),
+        (DartsGenotype.parse(PC_IMAGENET), 597, 0),
+    ],
+)
+def test_multiply_adds_with_normalisation_relu_and_pooling(
+    genotype: DartsGenotype, published: float, digits: int
+) -> None:
+    """Of DARTS as others counted its code by ptflops; of PC-DARTS as the paper says."""
     others = 0
 
     def count(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
         nonlocal others
         if isinstance(module, nn.BatchNorm2d):
             others += 2 * output.numel()
-        elif isinstance(module, (nn.ReLU, nn.MaxPool2d, nn.AdaptiveAvgPool2d)):
+        elif isinstance(module, (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)):
             others += inputs[0].numel()
 
     with torch.device("meta"):
-        network = DartsNetworkImageNet(NORMAL, REDUCE).eval()
+        network = DartsNetworkImageNet(genotype.normal, genotype.reduce).eval()
         for module in network.modules():
             module.register_forward_hook(count)
-        network(torch.empty(1, 3, 224, 224))
-    assert round((529_911_552 + others) / 1e6, 2) == 544.59
+        with FlopCounterMode(display=False) as counter:
+            network(torch.empty(1, 3, 224, 224))
+    assert round((counter.get_total_flops() / 2 + others) / 1e6, digits) == published
 
 
 @pytest.mark.parametrize("reduction", [False, True])
