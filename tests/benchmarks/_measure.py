@@ -152,10 +152,10 @@ class Bench:
         name: str,
         prepare: Callable[[int], Pair],
         *,
-        of: str,
-        sizes: Sequence[int],
         naive: str,
         agree: Callable[[Any, Any], bool],
+        of: str | None = None,
+        sizes: Sequence[int] = (),
         at: int | None = None,
         share: float = 1.0,
         repeats: int = 3,
@@ -167,10 +167,10 @@ class Bench:
         Args:
             name: as in `Result`.
             prepare: the work of a size; what it does itself is not timed.
-            of: what sizes count.
-            sizes: over which the exponent is fitted.
             naive: as in `Result`.
             agree: whether both ways, at one size, found the same; called with their results.
+            of: what sizes count.
+            sizes: over which the exponent is fitted; none: no exponent.
             at: the size to compare at; by default the largest.
             share: of the work that the naive way does, where all of it would take too long.
             repeats: runs of each; one more comes first to warm up.

@@ -21,7 +21,7 @@ def optimizer(parameters: object) -> Optimizer:
 
 def measure(bench: Bench) -> Iterator[Result]:
     """All wirings of four nodes on digits; of the single fits, a sample."""
-    sizes = bench.pick((65, 130, 260, 520), (2, 4))
+    sizes = bench.pick((33, 65, 130, 260), (2, 4))
     whole, sample = bench.pick((260, 13), (4, 2))
     epochs, width = bench.pick((3, 64), (1, 4))
     space = [str(dag) for dag in enumerate_dags(4, distinct=False)]

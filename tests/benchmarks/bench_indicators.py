@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from _measure import Bench, Pair, Result, main
@@ -12,6 +13,7 @@ from torch.func import functional_call, jacrev, vmap
 from models.indicators import VKDNW, Indicator, SynFlow
 from models.spaces import NasBench201Space
 
+Score = Callable[[nn.Module, Tensor], float]
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 
 
@@ -67,22 +69,19 @@ def measure(bench: Bench) -> Iterator[Result]:
     network.to(bench.device)
     sizes = bench.pick((16, 32, 64, 128), (2, 4))
     at = bench.pick(64, 4)
-    ways = (
+
+    def prepare(indicator: Indicator, way: Score, batch: int) -> Pair:
+        images = torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+        images, labels = images.to(bench.device), torch.arange(batch) % 10
+        return Pair(lambda: indicator.score(network, images, labels), lambda: way(network, images))
+
+    for indicator, way, naive in (
         (VKDNW(), straightforward_vkdnw, "a functional network per sample"),
         (SynFlow(), straightforward_synflow, "a rewritten copy, the whole batch"),
-    )
-    for indicator, way, naive in ways:
-
-        def prepare(batch: int, indicator: Indicator = indicator, way=way) -> Pair:  # type: ignore[no-untyped-def]
-            images = torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-            images, labels = images.to(bench.device), torch.arange(batch) % 10
-            return Pair(
-                lambda: indicator.score(network, images, labels), lambda: way(network, images)
-            )
-
+    ):
         yield bench.measure(
             f"{type(indicator).__name__} of a NAS-Bench-201 network, C = {channels}, {at} images",
-            prepare,
+            partial(prepare, indicator, way),
             of="images",
             sizes=sizes,
             at=at,

@@ -70,30 +70,39 @@ def measure(bench: Bench) -> Iterator[Result]:
         )
 
     space = NasBench201Space()
-    counts = bench.pick((9, 18, 36, 72), (2, 4))
-    widths, few = bench.pick((3, 6, 12, 24), (1, 2)), bench.pick(16, 2)
-    darts = bench.pick((14,), ())  # the batch of a search for CIFAR-10
+    images, channels, few = bench.pick((72, 24, 16), (4, 2, 2))
+    darts = bench.pick(14, 2)  # the batch of a search for CIFAR-10
+    # A single pass is over so soon that only larger work shows how it grows.
+    counts = {"coupled": (9, 18, 36, 72), "frozen": (72, 144, 288, 576)}
+    widths = {"coupled": (3, 6, 12, 24), "frozen": (6, 12, 24, 48)}
     for mode, loop in NAIVE.items():
-        given = partial(bench.measure, naive=loop, agree=same)
+        given = partial(bench.measure, naive=loop, agree=same, repeats=2)
 
         def growing_batch(count: int, mode: str = mode) -> Pair:
             return prepare(mode, space.supernet(), count)
 
-        def growing_width(channels: int, mode: str = mode) -> Pair:
-            return prepare(mode, space.supernet(channels=channels), few)
+        def growing_width(width: int, mode: str = mode) -> Pair:
+            return prepare(mode, space.supernet(channels=width), few)
 
         def of_darts(count: int, mode: str = mode) -> Pair:
             return prepare(mode, DartsSpace().supernet(), count)
 
         name = f"NTK, {mode}: NAS-Bench-201 supernet"
-        yield given(f"{name}, {counts[-1]} images", growing_batch, of="images", sizes=counts)
-        width = f"{name} of {widths[-1]} channels, {few} images"
-        yield given(width, growing_width, of="channels", sizes=widths)
-        for count in darts:
-            sizes = (4, 7, count)
-            yield given(
-                f"NTK, {mode}: DARTS supernet, {count} images", of_darts, of="images", sizes=sizes
-            )
+        yield given(
+            f"{name}, {images} images",
+            growing_batch,
+            of="images",
+            sizes=bench.pick(counts[mode], (2, 4)),
+            at=images,
+        )
+        yield given(
+            f"{name} of {channels} channels, {few} images",
+            growing_width,
+            of="channels",
+            sizes=bench.pick(widths[mode], (1, 2)),
+            at=channels,
+        )
+        yield given(f"NTK, {mode}: DARTS supernet, {darts} images", of_darts, at=darts)
 
 
 if __name__ == "__main__":

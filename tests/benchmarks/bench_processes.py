@@ -54,7 +54,7 @@ def measure(bench: Bench) -> Iterator[Result]:
     for title, (config, flag, size, arguments) in cases.items():
         costs: dict[int, list[Cost]] = {1: [], 2: []}
         found = set()
-        for _ in range(bench.pick(3, 1)):
+        for _ in range(bench.pick(2, 1)):
             for devices in costs:
                 with tempfile.TemporaryDirectory() as folder:
                     cost, architecture = run(

@@ -95,8 +95,8 @@ def epochs(bench: Bench, width: int, images: int, count: int) -> Paired:
 
 def measure(bench: Bench) -> Iterator[Result]:
     """Epochs of MNIST's size at width 256, and shorter ones at other widths."""
-    width, images, count = bench.pick((256, 60_000, 5), (8, 512, 1))
-    widths, fewer = bench.pick(((128, 256, 512, 1024), 6_000), ((8, 16), 256))
+    width, images, count = bench.pick((256, 20_000, 5), (8, 512, 1))
+    widths, fewer = bench.pick(((64, 128, 256, 512), 6_000), ((8, 16), 256))
     growth = {size: epochs(bench, size, fewer, bench.pick(3, 1)).ours for size in widths}
     compared = epochs(bench, width, images, count)
     yield summarise(
