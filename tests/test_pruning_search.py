@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from callbacks import NasBench201Lookup, NTKMonitor, TopologyMonitor
@@ -315,6 +316,50 @@ def test_result_file(tmp_path):
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         small(**arguments)
+
+
+class Broken(Parameters):
+    """Has no score for any supernet."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def score(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FloatingPointError("it overflows"), "round 0: it overflows for the supernet in 10 draws"),
+        (ValueError("no ReLU\nat all"), "round 0: the supernet has no score: no ReLU$"),
+    ],
+)
+def test_a_baseline_without_a_score_is_said(tmp_path, error, message):
+    with pytest.raises(ValueError, match=message):
+        run(small(scores=[Broken(error)]), tmp_path)
+
+
+def test_more_images_than_there_are_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"batch_size: cannot draw 5000 training images: .* 1294"):
+        run(small(batch_size=5000), tmp_path)
+
+
+def test_a_search_only_fits():
+    with pytest.raises(MisconfigurationException, match="PruningSearch runs with fit, not test"):
+        small().setup("test")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "message"),
+    [
+        ({}, "ckpt_path: this checkpoint holds no search"),
+        ({"search": {"in_round": True}}, "ckpt_path: .* written inside a round; take one from"),
+    ],
+)
+def test_checkpoints_of_anything_else_are_refused(checkpoint, message):
+    with pytest.raises(ValueError, match=message):
+        small().on_load_checkpoint(checkpoint)
 
 
 def test_images_are_asked_for():
