@@ -4,6 +4,7 @@ import os
 import re
 import traceback
 import zipfile
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 _KEYWORDS = ("best", "last", "hpc", "registry")
 """What Lightning resolves itself; `registry:` may go on with a name."""
-_RESTORING = "pytorch_lightning.trainer.connectors.checkpoint_connector"
+_CONNECTOR = "pytorch_lightning.trainer.connectors.checkpoint_connector"
 
 
 def checkpoint_arguments(path: str) -> dict[str, Any]:
@@ -31,7 +32,9 @@ def checkpoint_arguments(path: str) -> dict[str, Any]:
             f"ckpt_path: no file {path}; expected a checkpoint, or one of {', '.join(_KEYWORDS)}"
         )
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"ckpt_path: {path} is not a checkpoint, or damaged")
+        raise ValueError(
+            f"ckpt_path: {path} is not a checkpoint, or damaged{_whole_ones_beside(path)}"
+        )
     try:
         # Mapped, not read: the weights are left to Lightning.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -41,6 +44,13 @@ def checkpoint_arguments(path: str) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(f"ckpt_path: {path} has no 'state_dict': not a checkpoint of Lightning")
     return dict(content.get("hyper_parameters", {}))
+
+
+def _whole_ones_beside(path: str) -> str:
+    """Names the newest checkpoint in the folder of a damaged one."""
+    others = [p for p in Path(path).parent.glob("*.ckpt") if zipfile.is_zipfile(p)]
+    newest = max(others, key=lambda p: p.stat().st_mtime_ns, default=None)
+    return f"; {newest} beside it is whole" if newest else ""
 
 
 def mismatch(error: RuntimeError) -> str | None:
@@ -58,11 +68,14 @@ def unfit(error: BaseException) -> str | None:
     A checkpoint of another version may lack entries, or have others in their place.
     """
     frames = traceback.walk_tb(error.__traceback__)
-    restoring = any(frame.f_globals.get("__name__") == _RESTORING for frame, _ in frames)
+    restoring = any(
+        frame.f_globals.get("__name__") == _CONNECTOR and frame.f_code.co_name.startswith("re")
+        for frame, _ in frames  # restore_…, resume_…; not dump_checkpoint
+    )
     if not restoring or isinstance(error, OSError):
         return None
     text = " ".join(str(error).split())
-    if re.match(r"\w+: ", text):  # it names the argument
+    if text.startswith(("ckpt_path: ", "weights_only: ")):
         return text
-    reason = f"no entry {text}" if isinstance(error, KeyError) else text
+    reason = f"no entry {text}" if re.fullmatch(r"'[\w.-]+'", text) else text
     return f"ckpt_path: the checkpoint does not fit, it may be of another version: {reason[:300]}"

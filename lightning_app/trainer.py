@@ -9,6 +9,7 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
 from lightning_app.checkpoint_io import SafeCheckpointIO
+from lightning_app.watchdog import watch_launcher
 from models.export import export
 from models.search import Search
 
@@ -20,6 +21,7 @@ class ArchitectureTrainer(Trainer):
         super().__init__(*args, **kwargs)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:  # none of the user's own
             self.strategy.checkpoint_io = SafeCheckpointIO()
+        watch_launcher()
 
     def export(
         self,
