@@ -32,8 +32,9 @@ class NNGPMonitor(pl.Callback):
 
     In TensorBoard, the figure `nngp/spectrum` sets the eigenvalues under the exact and the paper's
     recursion beside those of the network's empirical NTK. Probes are those of an `NTKMonitor` of
-    the same `probe_size` and `seed`. The kernel is that of the MLP which the DAG wires; a
-    convolutional network has another, whose order over DAGs the paper takes to be the same.
+    the same `probe_size` and `seed`. The kernel is that of the MLP without BatchNorm which the DAG
+    wires; a convolutional network has another, whose order over DAGs the paper takes to be the
+    same.
 
     Args:
         probe_size: images N.

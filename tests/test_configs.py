@@ -100,6 +100,16 @@ def test_config_runs(
     main(["fit", "--config", str(path), "--data.init_args.root", str(tmp_path), *fast, *changes])
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("dag_*.yaml")), ids=lambda path: path.stem)
+def test_dag_configs_can_go_on_and_monitor_what_they_can(path: Path) -> None:
+    callbacks = {
+        callback["class_path"].rpartition(".")[2]: callback.get("init_args", {})
+        for callback in yaml.safe_load(path.read_text())["trainer"]["callbacks"]
+    }
+    assert callbacks["ModelCheckpoint"]["save_last"]  # what `--ckpt_path last` looks for
+    assert ("NNGPMonitor" in callbacks) == path.stem.startswith("dag_mlp")
+
+
 def test_the_paper_s_settings() -> None:
     for name in ("dag_mlp_mnist", "dag_mlp_cifar10"):
         config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
