@@ -97,6 +97,45 @@ def test_a_search_finds_and_logs_the_same(tmp_path: Path, arguments: list[str]) 
     assert logged(together) == logged(alone)
 
 
+def test_a_search_under_the_variables_of_slurm(tmp_path: Path) -> None:
+    """What `srun` sets for two tasks on two machines, here both this one."""
+    shared = ENVIRONMENT | {
+        "SLURM_JOB_ID": "1234",
+        "SLURM_JOB_NAME": "search",
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "1",
+        "SLURM_NNODES": "2",
+        "SLURM_NODELIST": "127.0.0.1",
+        "SLURM_LOCALID": "0",
+        "MASTER_PORT": str(free_port()),
+    }
+    options = ["--trainer.num_nodes", "2", "--trainer.devices", "1"]
+    command = [sys.executable, "-m", "lightning_app", *fit(*SAMPLING), *options]
+    tasks = [
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=shared | {"SLURM_PROCID": str(rank), "SLURM_NODEID": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        outputs = [task.communicate(timeout=400)[0] for task in tasks]
+    finally:
+        for task in tasks:
+            task.kill()
+    assert [task.returncode for task in tasks] == [0, 0], outputs
+    assert "Starting with 2 processes" in outputs[0]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    single = [sys.executable, "-m", "lightning_app", *fit(*SAMPLING)]
+    subprocess.run(single, cwd=alone, env=ENVIRONMENT, check=True, capture_output=True)
+    assert found(tmp_path) == found(alone)
+
+
 def test_training_runs(tmp_path: Path) -> None:
     """A batch of 32 on each of two nodes is one of 64, up to rounding."""
     alone, together = tmp_path / "alone", tmp_path / "together"

@@ -10,6 +10,7 @@ From Python, a search in it and the network of what was found:
     python docs/examples/small_space.py
 """
 
+import math
 from typing import Any
 
 import networkx as nx
@@ -41,7 +42,7 @@ class SmallSpace(SearchSpace[Cell]):
     name = "small"
     cells = ("cell",)
     edges = ((0, 1), (0, 2), (1, 2))
-    operations = ("skip_connect", "avg_pool_3x3", "nor_conv_3x3")
+    operations: tuple[str, ...] = ("skip_connect", "avg_pool_3x3", "nor_conv_3x3")
     parameterised = frozenset({"nor_conv_3x3"})
 
     def build(self, operation: str, channels: int, stride: int) -> nn.Module:
@@ -52,7 +53,7 @@ class SmallSpace(SearchSpace[Cell]):
 
     @property
     def count(self) -> int:
-        return len(self.operations) ** len(self.edges)
+        return math.prod([len(self.operations)] * len(self.edges))
 
     def parse(self, text: str) -> Cell:
         words = tuple(text.split())
