@@ -42,6 +42,7 @@ class Draws:
         return Draws(*(t.index_select(0, indices) for t in vars(self).values()))
 
     def to(self, device: torch.device) -> "Draws":
+        """The same on another device."""
         return Draws(*(t.to(device) for t in vars(self).values()))
 
 

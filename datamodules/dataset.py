@@ -52,10 +52,12 @@ class MemorySource:
         self._names = names
 
     def fetch(self, indices: Tensor, epoch: int | None) -> tuple[Tensor, Tensor]:
+        """As `ImageSource`; the same in every epoch."""
         # A tenth of the time of images[indices]: whole images are copied, not elements.
         return self.images.index_select(0, indices), indices
 
     def name(self, index: int) -> str:
+        """As `ImageSource`."""
         return str(index) if self._names is None else os.fsdecode(self._names[index])
 
 
@@ -87,6 +89,7 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
         return self.source.labels[self.indices]
 
     def set_epoch(self, epoch: int) -> None:
+        """Of the images fetched from now on, in workers too; counts where the source augments."""
         if self._epoch is not None:
             self._epoch.fill_(epoch)
 
@@ -126,6 +129,7 @@ class EpochSampler(DistributedSampler[int]):
         super().__init__(dataset, num_replicas, rank, shuffle=shuffle, seed=seed)
 
     def set_epoch(self, epoch: int) -> None:
+        """Of the order, and of the dataset."""
         super().set_epoch(epoch)
         self.dataset.set_epoch(epoch)
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models.indicators._checks import check_finite
+
 
 class KernelSpectrum(NamedTuple):
     """Spectrum of a kernel of N samples.
@@ -34,10 +36,7 @@ def kernel_spectrum(kernel: Tensor, precision: torch.dtype = torch.float64) -> K
     """
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or len(kernel) == 0:
         raise ValueError(f"kernel must be of shape (N, N), given {tuple(kernel.shape)}")
-    if bad := int((~torch.isfinite(kernel)).sum()):
-        raise FloatingPointError(
-            f"kernel is not finite in {bad} of {kernel.numel()} entries: it has no spectrum"
-        )
+    check_finite(kernel)
     eigenvalues = torch.linalg.eigvalsh(kernel.detach().to("cpu", torch.float64))
     lambda_min, lambda_max = eigenvalues[0].item(), eigenvalues[-1].item()
     resolved = max(len(kernel) * torch.finfo(precision).eps * lambda_max, 0.0)

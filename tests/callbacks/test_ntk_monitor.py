@@ -225,7 +225,9 @@ def test_a_diverged_network_is_said_and_trains_on(tmp_path: Path) -> None:
 
 
 def test_fast_dev_run_and_no_logger() -> None:
-    fit(Foreign(), loader(), NTKMonitor(8), fast_dev_run=True)
+    trainer = fit(Foreign(), loader(), NTKMonitor(8), fast_dev_run=True)
+    assert trainer.global_step == 1
+    assert trainer.callback_metrics.keys() >= SCALARS
 
 
 class Named(TensorDataset):
