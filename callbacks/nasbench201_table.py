@@ -50,6 +50,13 @@ def read_table(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
+    try:
+        return _rows(path)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"path: {path} is no CSV: {error}") from None
+
+
+def _rows(path: Path) -> Table:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         missing = {ARCHITECTURE, *COLUMNS.values()} - set(reader.fieldnames or ())

@@ -22,6 +22,9 @@ from datamodules.seeding import Stream
 Box = tuple[float, float, float, float]
 _CHUNK = 1024
 _BAR_AFTER = 3.0  # seconds
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
+"""Those of torchvision's endings. Pillow goes by what a file holds, not by its name, and hands EPS
+to Ghostscript, which runs the program that such a file is."""
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
@@ -125,7 +128,7 @@ class FolderSource:
     def _read(self, index: int, epoch: int | None) -> "np.ndarray | None":
         path = self.path(index)
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=_FORMATS) as image:
                 if epoch is None:
                     box = centre_box(*image.size, self.size / self.resize)
                 else:
@@ -214,9 +217,23 @@ def _decode(image: Image.Image, box: Box, size: int, mode: str) -> np.ndarray:
 
 
 def _images(folder: Path) -> list[str]:
-    return sorted(
-        os.path.join(parent, name)
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if name.lower().endswith(IMG_EXTENSIONS)
-    )
+    """Paths of the images below a folder, also behind links; each folder once.
+
+    Only regular files: opening a pipe would wait for ever.
+    """
+    found: list[str] = []
+    _collect(os.fspath(folder), set(), found)
+    return sorted(found)
+
+
+def _collect(folder: str, seen: set[str], found: list[str]) -> None:
+    real = os.path.realpath(folder)
+    if real in seen:  # links can lead in circles
+        return
+    seen.add(real)
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                _collect(entry.path, seen, found)
+            elif entry.name.lower().endswith(IMG_EXTENSIONS) and entry.is_file():
+                found.append(entry.path)

@@ -67,7 +67,8 @@ class ScoreCache:
             try:
                 line = json.loads(raw)
                 valid = isinstance(line, dict) and line.keys() >= _FIELDS
-            except ValueError:
+                valid = valid and isinstance(line["architecture"], str)
+            except (ValueError, RecursionError):
                 if raw.startswith(b"{"):  # torn
                     continue
                 valid = False

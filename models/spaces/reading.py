@@ -84,7 +84,7 @@ def _from_file(space: SearchSpace, path: str) -> str:
         raise FileNotFoundError(f"architecture: no file {path}")
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"architecture: {path} is no JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("architecture"), str):
         raise ValueError(f"architecture: {path} has no 'architecture': not the file of a search")
