@@ -141,6 +141,10 @@ class ImageClassifier(pl.LightningModule):
             "too large numbers among its images, or a learning rate that is too high"
         )
 
+    def on_validation_start(self) -> None:
+        """Do not validate what is broken."""
+        self._refuse_loss_that_is_not_finite()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to keep what a loss that is not finite has made of the weights."""
         self._refuse_loss_that_is_not_finite()
