@@ -23,7 +23,7 @@ def child(request: dict) -> NoReturn:
         os.dup2(output, 1)
         os.dup2(output, 2)
         sys.argv = ["lightning", *request["start"]]
-        exec(request["before"], {"__name__": "before"})  # noqa: S102 - of the tests
+        exec(request["before"], {"__name__": "before"})
         main()
         code = 0
     except SystemExit as exit_:

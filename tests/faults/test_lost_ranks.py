@@ -1,0 +1,91 @@
+"""One of two processes is killed: the other ends within a minute, and says so."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+BARE = ["--trainer.devices", "2", "--trainer.enable_progress_bar", "false"]
+KINDS = {
+    "fit": ["quickstart.yaml", "--model.width", "8", "--trainer.strategy", "ddp"],
+    "search": ["search/quickstart.yaml", "--model.batch_size", "8", "--trainer.callbacks", "null"],
+}
+
+# Started once per rank, as Lightning starts a script. The rank to stop does so in a step after the
+# first epoch or round; the other is then in that step too, for `seconds` more.
+SCRIPT = """
+import os, signal, time
+from lightning_app.cli import main
+from models import ImageClassifier
+from models.search import Search
+
+def stopping(step):
+    count = 0
+    def counted(self, batch, batch_idx):
+        nonlocal count
+        count += 1
+        if count == 15:
+            with open(f"pid{rank}", "w") as file: file.write(str(os.getpid()))
+            if rank == _WHO_:
+                os.kill(os.getpid(), signal._HOW_)
+            else:
+                time.sleep(_LONG_)
+        return step(self, batch, batch_idx)
+    return counted
+
+rank = int(os.environ.get("LOCAL_RANK", 0))
+for module in (ImageClassifier, Search):
+    module.training_step = stopping(module.training_step)
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "rank", "sign", "seconds", "said"),
+    [
+        ("fit", 1, "SIGKILL", 0, "another process of this run has ended; its own last lines say"),
+        ("search", 1, "SIGKILL", 600, "terminated with code -9"),
+        ("search", 0, "SIGKILL", 600, "the first process of this run has ended"),
+        ("search", 0, "SIGTERM", 0, "stopped by SIGTERM"),
+    ],
+)
+def test_the_other_ends_within_a_minute(tmp_path, kind, rank, sign, seconds, said):
+    script = SCRIPT.replace("_WHO_", str(rank)).replace("_HOW_", sign)
+    (tmp_path / "run.py").write_text(script.replace("_LONG_", str(seconds)))
+    config, *others = KINDS[kind]
+    with (tmp_path / "output.txt").open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "run.py", "fit", "--config", str(CONFIGS / config), *others, *BARE],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
+        )
+        files = [tmp_path / "pid0", tmp_path / "pid1"]
+        while not files[rank].exists() and process.poll() is None:
+            time.sleep(0.1)
+        stopped = time.monotonic()
+        process.wait()
+        other = int(files[1 - rank].read_text()) if files[1 - rank].exists() else None
+        while other and running(other):
+            assert time.monotonic() - stopped < 60, os.kill(other, signal.SIGKILL)
+            time.sleep(0.1)
+    assert time.monotonic() - stopped < 60
+    text = (tmp_path / "output.txt").read_text()
+    assert said in text, text
+    assert "Traceback" not in text, text
+    assert process.returncode == 143 if sign == "SIGTERM" else process.returncode != 0
+
+
+def running(pid: int) -> bool:
+    """Whether there is such a process, other than as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
