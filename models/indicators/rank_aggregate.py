@@ -6,7 +6,10 @@ from typing import Literal
 
 import torch
 
+from models.indicators.az_nas import Progressivity, Trainability
 from models.indicators.base import Indicator
+from models.indicators.size import Layers, Parameters
+from models.indicators.synflow import SynFlow
 
 
 class RankAggregate:
@@ -17,7 +20,9 @@ class RankAggregate:
     their ranks.
 
     Args:
-        indicators: what to aggregate.
+        indicators: what to aggregate. By default SynFlow, parameters, layers, trainability and
+            progressivity, which find good NAS-Bench-201 cells on deep and narrow networks
+            (docs/search.md).
         scale: `log` or `linear`.
 
     Raises:
@@ -28,8 +33,12 @@ class RankAggregate:
     higher_is_better = True
 
     def __init__(
-        self, indicators: Sequence[Indicator], scale: Literal["log", "linear"] = "log"
+        self,
+        indicators: Sequence[Indicator] | None = None,
+        scale: Literal["log", "linear"] = "log",
     ) -> None:
+        if indicators is None:
+            indicators = (SynFlow(), Parameters(), Layers(), Trainability(), Progressivity())
         if not indicators:
             raise ValueError("indicators must hold at least one, given none")
         if scale not in ("log", "linear"):

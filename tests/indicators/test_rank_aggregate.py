@@ -44,6 +44,11 @@ def test_large_scores_keep_their_order() -> None:
     assert result == pytest.approx([0.5, 1])
 
 
+def test_the_default_holds_five() -> None:
+    names = [indicator.name for indicator in RankAggregate().indicators]
+    assert names == ["synflow", "parameters", "layers", "trainability", "progressivity"]
+
+
 def test_refuses_bad_arguments() -> None:
     with pytest.raises(ValueError, match="at least one"):
         RankAggregate([])
