@@ -42,7 +42,8 @@ class NasBench201Lookup(pl.Callback):
     Args:
         path: a CSV with the columns `ArchitectureString`, `CIFAR10TestAccuracy200Epochs`,
             `CIFAR100TestAccuracy200Epochs`, `ImageNetTestAccuracy200Epochs`; or the folder of
-            NATS-Bench's topology space, which the optional package `nats_bench` reads.
+            NATS-Bench's topology space, which the optional package `nats_bench` reads. It unpickles
+            what is there: take that folder from its authors alone.
 
     Raises:
         FileNotFoundError: nothing at `path`.

@@ -211,7 +211,7 @@ def test_stopped_and_resumed_reaches_the_same_weights(tmp_path: Path, kind: str)
     expected = weights(tmp_path / "whole")
     for sign in (signal.SIGTERM, signal.SIGKILL):
         folder = tmp_path / sign.name
-        run(folder, kind, KILL.format(signal=int(sign)))  # Lightning leaves at SIGTERM with 0
+        run(folder, kind, KILL.format(signal=int(sign)))
         (path,) = folder.rglob(LAST)
         assert torch.load(path, weights_only=True)["epoch"] == 1
         assert run(folder, kind, "", "--ckpt_path", "last") == 0
