@@ -2,7 +2,7 @@
 
     python tests/benchmarks/study_sampling.py ../shared/data --pool 2000 --runs 500
 
-Scores random cells on CIFAR-10 images at the settings of `proxy`, then searches many times over
+Scores random cells on CIFAR-10 images, then searches many times over
 that pool: mean and standard deviation of the test accuracy of what is found, and the share of
 evaluations that the filter cuts, per rule. The scores are kept in a file: a second call goes on
 where the first was stopped.
@@ -16,6 +16,7 @@ import time
 import warnings
 from pathlib import Path
 from statistics import fmean, pstdev
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -23,16 +24,7 @@ import torch
 from callbacks.nasbench201_table import COLUMNS, read_table
 from datamodules import ImageFolderDataModule
 from models import DepthWidthFilter, SamplingSearch
-from models.indicators import (
-    ActivationOverlap,
-    GradientFlow,
-    Indicator,
-    JacobianCovariance,
-    Parameters,
-    RankAggregate,
-    SynFlow,
-    Trainability,
-)
+from models.indicators import ActivationOverlap, Indicator, RankAggregate
 from models.search.sampling import repeat
 from models.spaces import NasBench201Space
 
@@ -41,16 +33,18 @@ RULES = {
     "paper's rule": DepthWidthFilter(radius=0.5),
     "released ranges": DepthWidthFilter(depth=(0.99, 2.51), width=(0.99, 3.01)),
 }
-SCORES: dict[str, Indicator | RankAggregate] = {
-    "naswot": ActivationOverlap(),
-    "synflow+parameters+jacobian": RankAggregate([SynFlow(), Parameters(), JacobianCovariance()]),
-    "synflow+parameters+trainability+flow": RankAggregate(
-        [SynFlow(), Parameters(), Trainability(), GradientFlow()]
+SCORES: dict[str, tuple[Indicator | RankAggregate, dict[str, Any]]] = {
+    "naswot": (ActivationOverlap(), {"proxy": "small"}),
+    "naswot_paper": (ActivationOverlap(), {"proxy": "paper"}),
+    # as in configs/search/sampling_nasbench201_aggregate.yaml
+    "aggregate": (
+        RankAggregate(),
+        {"network": {"channels": 4, "cells_per_stage": 5}, "batch_size": 16, "block_size": 100},
     ),
 }
 
 
-def score_pool(indicator: Indicator | RankAggregate, args: argparse.Namespace) -> SamplingSearch:
+def score_pool(name: str, args: argparse.Namespace) -> SamplingSearch:
     """A finished search without a filter over the whole pool."""
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(args.data / "cifar10-jpeg-12k.tar") as tar:
@@ -62,10 +56,10 @@ def score_pool(indicator: Indicator | RankAggregate, args: argparse.Namespace) -
             images,
             NasBench201Space(),
             samples=args.pool,
-            indicator=indicator,
-            proxy=args.proxy,
+            indicator=SCORES[name][0],
             cache=str(args.cache),
             seed=args.seed,
+            **SCORES[name][1],
         )
         pl.Trainer(
             max_epochs=-1,
@@ -86,7 +80,6 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=2000)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--samples", type=int, nargs="+", default=[100])
-    parser.add_argument("--proxy", choices=("small", "paper"), default="small")
     parser.add_argument("--scores", nargs="+", choices=list(SCORES), default=["naswot"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path("runs/study_sampling.jsonl"))
@@ -99,7 +92,7 @@ def main() -> None:
     space = NasBench201Space()
     for name in args.scores:
         start = time.process_time()
-        search = score_pool(SCORES[name], args)
+        search = score_pool(name, args)
         took = time.process_time() - start
         print(f"{name}: {args.pool} cells in {took:.1f} s of the processor", search.counts())
         accuracies = [table[str(cell)] for cell in search.kept]
