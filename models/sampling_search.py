@@ -43,7 +43,7 @@ SIZES: dict[str, dict[str, dict[str, int]]] = {
     },
 }
 """Sizes of the scored networks by proxy and space; other spaces have their default sizes."""
-BATCH_SIZES = {"small": 64, "paper": 128}
+BATCH_SIZES = {"small": 32, "paper": 128}
 
 
 class SamplingSearch(Search):
@@ -65,7 +65,7 @@ class SamplingSearch(Search):
             scored against one another. By default `ActivationOverlap`.
         proxy: sizes of the networks and the batch: `small`, which ranks nearly as well for a tenth
             of the time, or `paper`.
-        batch_size: images, instead of the proxy's 64 or 128.
+        batch_size: images, instead of the proxy's 32 or 128.
         network: sizes as `space.network` takes them, instead of the proxy's.
         block_size: architectures per epoch.
         cache: file where scores are kept and looked up, for other searches or the next try.

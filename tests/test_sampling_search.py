@@ -212,7 +212,7 @@ def test_naswot_is_the_default_and_sees_the_proxy(tmp_path):
     search = SamplingSearch(DigitsDataModule(), NasBench201Space(), samples=2)
     assert isinstance(search.indicator, ActivationOverlap)
     assert search.settings()["network"] == {"channels": 4, "cells_per_stage": 1}
-    assert search.settings()["batch_size"] == 64
+    assert search.settings()["batch_size"] == 32
     paper = SamplingSearch(DigitsDataModule(), NasBench201Space(), samples=2, proxy="paper")
     assert paper.settings()["network"] == {"channels": 16, "cells_per_stage": 5}
     assert paper.settings()["batch_size"] == 128
