@@ -10,7 +10,7 @@ import threading
 import time
 
 _LAUNCHER = "LIGHTNING_APP_LAUNCHER"
-_INTERVAL = 2.0  # seconds
+_INTERVAL, _GRACE = 2.0, 20.0  # seconds
 
 
 def watch_launcher() -> None:
@@ -25,6 +25,7 @@ def watch_launcher() -> None:
 def _watch(launcher: int) -> None:
     while os.getppid() == launcher:
         time.sleep(_INTERVAL)
+    time.sleep(_GRACE)  # where all went well, this process is about to end by itself
     sys.stderr.write("lightning: error: the first process of this run has ended\n")
     sys.stderr.flush()
     os._exit(1)  # the main thread may be waiting for it, out of reach

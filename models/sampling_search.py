@@ -26,7 +26,7 @@ from models.search import (
     draw_crops,
 )
 from models.search.base import FAILURES
-from models.search.proxies import derive_seed, generator
+from models.search.proxies import derive_seed, digest, generator
 from models.search.sampling import best, draw_distinct, indicators_of
 from models.spaces import SearchSpace
 from models.spaces.sizes import check_sizes
@@ -201,7 +201,9 @@ class SamplingSearch(Search):
                 batch = draw_crops(self.images, self.seed)
             self._batches[proxy] = ProxyBatch(*(tensor.to(self.device) for tensor in batch))
         if self.cache is not None:
-            self._cache = ScoreCache(self.cache, self._setting(), self.seed)
+            # Settings leave out the folder, which for a folder of images decides what they are.
+            drawn = {name: digest(batch) for name, batch in self._batches.items()}
+            self._cache = ScoreCache(self.cache, self._setting() | {"drawn": drawn}, self.seed)
 
     def candidates(self) -> list[Any]:
         """The next block of architectures."""

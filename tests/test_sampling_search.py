@@ -299,6 +299,21 @@ def test_cached_scores_are_not_computed_again(tmp_path, monkeypatch):
     assert Convolutions.calls == 44
 
 
+def test_cached_scores_of_other_images_are_not_taken(tmp_path, monkeypatch):
+    path = str(tmp_path / "scores.jsonl")
+    run(small(cache=path), tmp_path)
+    monkeypatch.setattr(Convolutions, "calls", 0)
+    probe = DigitsDataModule.probe
+
+    def other(self, count, seed):
+        images, labels = probe(self, count, seed)
+        return -images, labels
+
+    monkeypatch.setattr(DigitsDataModule, "probe", other)
+    run(small(cache=path), tmp_path)
+    assert Convolutions.calls == 12
+
+
 def test_failures_are_not_cached(tmp_path):
     path = tmp_path / "scores.jsonl"
     search = small(indicator=Flawed("nor_conv_3x3", float("-inf")), cache=str(path))

@@ -76,8 +76,8 @@ def test_two_processes_pick_the_same_and_share_a_cache(references: Any, tmp_path
     assert fit(tmp_path, "sampling", "--trainer.devices", "2", "--model.cache", str(path)) == 0
     found = found_in(tmp_path)
     assert found == references["sampling"]
-    setting = {k: found["settings"][k] for k in ("space", "batch_size", "network", "images")}
-    cache = ScoreCache(path, setting, found["settings"]["seed"])
+    (setting,) = {json.dumps(json.loads(line)["setting"]) for line in path.open()}
+    cache = ScoreCache(path, json.loads(setting), found["settings"]["seed"])
     assert len(cache) == found["counts"]["evaluated"]
 
 

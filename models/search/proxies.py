@@ -1,5 +1,6 @@
 """What candidates are scored on: images and crops that a seed decides."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
@@ -79,6 +80,15 @@ def derive_seed(seed: int, stream: Stream, *key: int) -> int:
 def generator(seed: int, stream: Stream, *key: int) -> torch.Generator:
     """A CPU generator for one unit of work."""
     return torch.Generator().manual_seed(derive_seed(seed, stream, *key))
+
+
+def digest(batch: ProxyBatch) -> str:
+    """What tells the values of a batch apart from others: 16 hexadecimal digits."""
+    content = hashlib.sha256()
+    for tensor in batch:
+        content.update(str(tuple(tensor.shape)).encode())
+        content.update(tensor.cpu().contiguous().numpy().tobytes())
+    return content.hexdigest()[:16]
 
 
 def draw_batch(source: ImageSource, count: int, seed: int, *key: int) -> ProxyBatch:

@@ -68,6 +68,7 @@ class ScoreCache:
                 line = json.loads(raw)
                 valid = isinstance(line, dict) and line.keys() >= _FIELDS
                 valid = valid and isinstance(line["architecture"], str)
+                valid = valid and isinstance(line["score"], float) and math.isfinite(line["score"])
             except (ValueError, RecursionError):
                 if raw.startswith(b"{"):  # torn
                     continue

@@ -93,6 +93,15 @@ def test_another_file_is_refused(tmp_path, text):
     assert path.read_text() == text
 
 
+@pytest.mark.parametrize("score", ["NaN", "-Infinity", '"x"', "null", "true"])
+def test_a_file_with_other_than_finite_scores_is_refused(tmp_path, score):
+    path = tmp_path / "scores.jsonl"
+    ScoreCache(path, SETTING, 0).put(OVERLAP, "a", 1.5)
+    path.write_text(path.read_text().replace("1.5", score))
+    with pytest.raises(ValueError, match=r"line 1: not a score"):
+        ScoreCache(path, SETTING, 0)
+
+
 def test_only_numbers_are_scores(tmp_path):
     cache = ScoreCache(tmp_path / "scores.jsonl", SETTING, 0)
     with pytest.raises(ValueError, match="score: expected a finite number, got nan"):
