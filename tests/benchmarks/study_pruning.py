@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from _search import finish
 
 import models.indicators
 from callbacks.nasbench201_lookup import look_up
@@ -29,16 +30,7 @@ from models.spaces import NasBench201Space
 def search(images: pl.LightningDataModule, folder: str, **arguments: object) -> PruningSearch:
     """Run one search whose files go with `folder`."""
     module = PruningSearch(images, NasBench201Space(), **arguments)
-    trainer = pl.Trainer(
-        max_epochs=-1,
-        accelerator="cpu",
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(module)
+    finish(module, folder)
     return module
 
 

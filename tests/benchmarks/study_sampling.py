@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
+from _search import finish
 
 from callbacks.nasbench201_table import COLUMNS, read_table
 from datamodules import ImageFolderDataModule
@@ -61,15 +61,7 @@ def score_pool(name: str, args: argparse.Namespace) -> SamplingSearch:
             seed=args.seed,
             **SCORES[name][1],
         )
-        pl.Trainer(
-            max_epochs=-1,
-            accelerator="cpu",
-            default_root_dir=folder,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        ).fit(search)
+        finish(search, folder)
     return search
 
 
