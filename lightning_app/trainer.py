@@ -9,18 +9,20 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
 from lightning_app.checkpoint_io import SafeCheckpointIO
+from lightning_app.signals import AgreedSignalConnector
 from lightning_app.watchdog import watch_launcher
 from models.export import export
 from models.search import Search
 
 
 class ArchitectureTrainer(Trainer):
-    """A Trainer that exports too, and whose checkpoints are whole or not there."""
+    """A Trainer that exports too, stops when asked, and whose checkpoints are always whole."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:  # none of the user's own
             self.strategy.checkpoint_io = SafeCheckpointIO()
+        self._signal_connector = AgreedSignalConnector(self)
         watch_launcher()
 
     def export(

@@ -1,10 +1,12 @@
 """Fixtures shared by all tests."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import pytorch_lightning as pl
@@ -24,6 +26,13 @@ def shared_data() -> Path:
 def _one_seed() -> None:
     """Every test starts from the same random state, so that it passes alone as it does in a run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """What Lightning leaves in the environment, such as a port in use, ends with the test."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -53,6 +53,8 @@ main()
         ("search", 1, "SIGKILL", 600, "terminated with code -9"),
         ("search", 0, "SIGKILL", 600, "the first process of this run has ended"),
         ("search", 0, "SIGTERM", 0, "stopped by SIGTERM"),
+        ("fit", 0, "SIGTERM", 0, "stopped by SIGTERM"),
+        ("fit", 1, "SIGTERM", 0, "stopped by SIGTERM"),
     ],
 )
 def test_the_other_ends_within_a_minute(tmp_path, kind, rank, sign, seconds, said):

@@ -1,0 +1,42 @@
+"""SIGTERM to one process of several, or to all: they stop before the same step."""
+
+from typing import Any
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+
+class AgreedSignalConnector(_SignalConnector):
+    """Lightning's handling of signals, where a SIGTERM of several processes cannot hang.
+
+    Lightning broadcasts from within the handler. A handler runs wherever its process happens to be,
+    so the broadcast meets another collective of the other processes, and all wait forever. Here the
+    handler only notes that it was asked, and before each step of a fit, where Lightning asks the
+    first process, all are asked: one is enough. Evaluation has no collective before its end: there
+    each process stops by itself.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__(trainer)
+        self._asked = False
+        loop: Any = trainer.fit_loop.epoch_loop
+        loop._broadcast_sigterm_tensor = self._stop_together
+
+    def register_signal_handlers(self) -> None:
+        """Forget what an earlier run was asked."""
+        self._asked = False
+        super().register_signal_handlers()
+
+    def _sigterm_notifier_fn(self, signum: Any, _: Any) -> None:
+        launcher = self.trainer.strategy.launcher
+        if launcher is not None and not self._asked:
+            launcher.kill(signum)  # hands the signal on
+        self._asked = True
+        if self.trainer.world_size == 1 or self.trainer.state.fn != TrainerFn.FITTING:
+            self.received_sigterm = True
+
+    def _stop_together(self) -> None:
+        if self.trainer.strategy.reduce_boolean_decision(self._asked, all=False):
+            raise SIGTERMException
