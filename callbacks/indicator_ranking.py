@@ -59,7 +59,7 @@ class IndicatorRanking(pl.Callback):
         FileNotFoundError: nothing at `path`.
         ValueError: an argument out of range, or a table without a cell that was scored.
         MisconfigurationException: the module scores no cells of NAS-Bench-201, or not by an
-            indicator that an aggregate names.
+            indicator that an aggregate names; an aggregate with the name of an indicator.
     """
 
     def __init__(
@@ -83,6 +83,10 @@ class IndicatorRanking(pl.Callback):
         require_nasbench201(self, pl_module)
         known = {one.name for one in pl_module.indicators}
         for name, members in self.aggregates.items():
+            if name in known:
+                raise MisconfigurationException(
+                    f"IndicatorRanking: aggregates.{name}: the name of an indicator; take another"
+                )
             if not members or not set(members) <= known:
                 raise MisconfigurationException(
                     f"IndicatorRanking: aggregates.{name}: expected some of "

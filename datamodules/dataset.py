@@ -114,6 +114,9 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
 class EpochSampler(DistributedSampler[int]):
     """Order of an epoch as a pure function of (seed, epoch), dealt to the ranks in turn.
 
+    Without `shuffle`, one order for all epochs. It is random too: files come class by class, and a
+    network that is evaluated with the statistics of the batch needs the classes mixed.
+
     Rank r of R takes positions r, r + R, … of one common order, so that R ranks with batches of
     B/R see, step by step, the images that one rank with batches of B sees. Every rank gets
     ceil(N/R) images: where R does not divide N, the first images of the order are dealt once
@@ -135,9 +138,7 @@ class EpochSampler(DistributedSampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         n = len(self.dataset)
-        if self.shuffle:
-            order = torch.randperm(n, generator=generator(self.seed, Stream.ORDER, self.epoch))
-        else:
-            order = torch.arange(n)
+        key = (self.epoch,) if self.shuffle else ()
+        order = torch.randperm(n, generator=generator(self.seed, Stream.ORDER, *key))
         padded = order[torch.arange(self.total_size) % n] if n else order
         return iter(padded[self.rank :: self.num_replicas].tolist())

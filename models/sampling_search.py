@@ -28,22 +28,10 @@ from models.search import (
 from models.search.base import FAILURES
 from models.search.proxies import derive_seed, digest, generator
 from models.search.sampling import best, draw_distinct, indicators_of
+from models.search.small_proxies import paper_proxy, small_proxy
 from models.spaces import SearchSpace
 from models.spaces.sizes import check_sizes
 from models.topology import effective_depth_width
-
-SIZES: dict[str, dict[str, dict[str, int]]] = {
-    "small": {
-        "nasbench201": {"channels": 4, "cells_per_stage": 1},
-        "darts": {"channels": 4, "cells": 3},
-    },
-    "paper": {
-        "nasbench201": {"channels": 16, "cells_per_stage": 5},
-        "darts": {"channels": 16, "cells": 20},
-    },
-}
-"""Sizes of the scored networks by proxy and space; other spaces have their default sizes."""
-BATCH_SIZES = {"small": 32, "paper": 128}
 
 
 class SamplingSearch(Search):
@@ -63,9 +51,9 @@ class SamplingSearch(Search):
         filter: which of them to score; by default all.
         indicator: what to score by; several of them as a `RankAggregate`, which ranks all that were
             scored against one another. By default `ActivationOverlap`.
-        proxy: sizes of the networks and the batch: `small`, which ranks nearly as well for a tenth
-            of the time, or `paper`.
-        batch_size: images, instead of the proxy's 32 or 128.
+        proxy: sizes of the networks and the batch: `small`, the cheapest on which the indicator
+            ranks nearly as well as on any (`models.search.small_proxies`), or `paper`.
+        batch_size: images, instead of the proxy's.
         network: sizes as `space.network` takes them, instead of the proxy's.
         block_size: architectures per epoch.
         cache: file where scores are kept and looked up, for other searches or the next try.
@@ -90,18 +78,26 @@ class SamplingSearch(Search):
         seed: int = 0,
     ) -> None:
         super().__init__(images, seed)
-        if proxy not in SIZES:
+        if proxy not in ("small", "paper"):
             raise ValueError(f"proxy: expected 'small' or 'paper', got {proxy!r}")
         self.space = space
         self.samples = samples
         self.filter = filter
         self.indicator = ActivationOverlap() if indicator is None else indicator
         self.indicators = indicators_of(self.indicator)
+        for one in self.indicators:
+            if not isinstance(one, Indicator) or not isinstance(getattr(one, "name", None), str):
+                raise ValueError(
+                    "indicator: expected models.indicators.Indicator with a name, got "
+                    f"{type(one).__name__}"
+                )
         names = [one.name for one in self.indicators]
         if len(set(names)) != len(names):
             raise ValueError(f"indicator: expected different indicators, got {names}")
-        self.batch_size = BATCH_SIZES[proxy] if batch_size is None else batch_size
-        self.sizes = SIZES[proxy].get(space.name, {}) if network is None else network
+        small = small_proxy(space.name, self.indicator.name)
+        setting = small if proxy == "small" else paper_proxy(space.name)
+        self.batch_size = setting.batch_size if batch_size is None else batch_size
+        self.sizes = dict(setting.network) if network is None else network
         check_sizes(space.network, self.sizes, f"{space.name} networks", "network")
         for name, value, minimum in (
             ("batch_size", self.batch_size, 2),
@@ -222,7 +218,7 @@ class SamplingSearch(Search):
             try:
                 scores[one.name] = [self._score(one, candidate, built)]
             except FAILURES as error:
-                errors.append(f"{type(error).__name__}: {error}")
+                errors.append(f"{one.name}: {type(error).__name__}: {error}")
         evaluation: Evaluation = {"scores": scores} if scores else {}
         return {**evaluation, "error": "; ".join(errors)} if errors else evaluation
 
@@ -241,7 +237,7 @@ class SamplingSearch(Search):
         value = float(indicator.score(network, *self._batches[indicator.proxy]))
         self.milliseconds[indicator.name].append(1000 * (time.perf_counter() - start))
         if not math.isfinite(value):
-            raise ValueError(f"{indicator.name} is {value}")
+            raise ValueError(f"the score is {value}")
         if self._cache is not None:
             self._cache.put(described, text, value)
         return value

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -138,3 +139,15 @@ def test_what_is_kept_is_consistent(name: str, measure: ModuleType) -> None:
             fitted = measure.fit_exponent(row["sizes"], row["costs_ms"])
             assert row["exponent"] == pytest.approx(fitted, abs=2e-3)
     assert rows(name)[0]["ratio"] >= AT_LEAST.get(name, 0)
+
+
+def test_places_in_a_population() -> None:
+    """`study_top` ranks few cells as in a whole space: share of it that is not above them."""
+    study = import_module("study_top")
+    population = np.array([1.0, 2.0, 2.0, 5.0])
+    values = np.array([0.0, 1.0, 2.0, 3.0, 9.0])
+    expected = [
+        (sum(p < v for p in population) + sum(p == v for p in population) / 2 + 0.5) / 5
+        for v in values
+    ]
+    np.testing.assert_allclose(study.log_shares(values, population), np.log(expected))

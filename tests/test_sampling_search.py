@@ -59,6 +59,13 @@ class Constant(Indicator):
         return 1.0
 
 
+class Nameless(Indicator):
+    """Not finished."""
+
+    def score(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+        return 1.0
+
+
 def small(space=None, **arguments) -> SamplingSearch:
     arguments = {
         "indicator": Convolutions(),
@@ -143,9 +150,10 @@ def test_a_score_depends_on_neither_block_nor_order(tmp_path):
     ("value", "reason"),
     [
         (None, "FloatingPointError: it broke"),
-        (float("nan"), "flawed is nan"),
-        (float("inf"), "flawed is inf"),
-        (float("-inf"), "flawed is -inf"),
+        (float("nan"), "ValueError: the score is nan"),
+        (float("inf"), "ValueError: the score is inf"),
+        (float("-inf"), "ValueError: the score is -inf"),
+        ("high", "ValueError: could not convert string to float: 'high'"),
     ],
 )
 def test_failures_are_recorded_and_cannot_win(tmp_path, value, reason):
@@ -153,7 +161,7 @@ def test_failures_are_recorded_and_cannot_win(tmp_path, value, reason):
     run(search, tmp_path)
     failed = [entry for entry in entries(search) if "nor_conv_3x3" in entry["candidate"]]
     assert 0 < len(failed) < 12
-    assert all(reason in entry["error"] and "scores" not in entry for entry in failed)
+    assert all(f"flawed: {reason}" == entry["error"] and "scores" not in entry for entry in failed)
     assert search.counts()["failed"] == len(failed)
     assert "nor_conv_3x3" not in str(search.architecture)
     json.loads((tmp_path / "architecture.json").read_text(), parse_constant=pytest.fail)
@@ -163,7 +171,7 @@ def test_when_nothing_can_be_evaluated_it_says_why(tmp_path):
     search = small(indicator=Flawed("", None))
     search.indicator.operation = search.kept[0].operations[0]
     search.kept = search.kept[:1]
-    with pytest.raises(ValueError, match="no evaluation succeeded: FloatingPointError: it broke"):
+    with pytest.raises(ValueError, match="succeeded: flawed: FloatingPointError: it broke"):
         run(search, tmp_path)
     assert not (tmp_path / "architecture.json").exists()
 
@@ -190,7 +198,8 @@ def test_real_indicators_and_their_aggregate(tmp_path):
 
 def test_indicators_share_a_network_and_score_as_alone(tmp_path, monkeypatch):
     parts = [ActivationOverlap(), SynFlow(), Convolutions()]
-    together = small(indicator=RankAggregate(parts), samples=3)
+    sizes = {"channels": 4, "cells_per_stage": 1}
+    together = small(indicator=RankAggregate(parts), samples=3, network=sizes)
     built = []
     network = NasBench201Space.network
 
@@ -203,7 +212,7 @@ def test_indicators_share_a_network_and_score_as_alone(tmp_path, monkeypatch):
     run(together, tmp_path)
     assert built == [str(cell) for cell in together.kept]
     for part in parts:
-        alone = small(indicator=part, samples=3)
+        alone = small(indicator=part, samples=3, network=sizes)
         run(alone, tmp_path)
         assert alone.scores_of(part.name) == together.scores_of(part.name)
 
@@ -267,6 +276,18 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     path = trainer.checkpoint_callback.best_model_path
     with pytest.raises(ValueError, match="written with samples=12, not 13"):
         run(small(samples=13), tmp_path, ckpt_path=path)
+
+
+def test_a_checkpoint_of_other_images_is_refused(tmp_path, monkeypatch):
+    trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
+    path = trainer.checkpoint_callback.best_model_path
+    run(small(), tmp_path, ckpt_path=path)
+    probe = DigitsDataModule.probe
+    monkeypatch.setattr(
+        DigitsDataModule, "probe", lambda self, *a: [-probe(self, *a)[0], probe(self, *a)[1]]
+    )
+    with pytest.raises(ValueError, match="ckpt_path: .* were taken on other images"):
+        run(small(), tmp_path, ckpt_path=path)
 
 
 def test_result_file(tmp_path):
@@ -345,6 +366,11 @@ def test_figures_are_logged(tmp_path):
         (
             {"indicator": RankAggregate([Constant(), Constant()])},
             "indicator: expected different indicators",
+        ),
+        ({"indicator": RankAggregate([nn.ReLU()])}, "expected models.indicators.Indicator .* ReLU"),
+        (
+            {"indicator": Nameless()},
+            "expected models.indicators.Indicator with a name, .* Nameless",
         ),
     ],
 )

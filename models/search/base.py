@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from models.search.proxies import ImageSource
+from models.search.proxies import ImageSource, digest, draw_batch
 
 FAILURES = (ValueError, ArithmeticError, RuntimeError)
 """What an evaluation may raise; it is recorded with its reason. All else is a mistake of ours."""
@@ -48,6 +48,9 @@ class Search(pl.LightningModule):
         ValueError: a negative seed, or `images` without what a search needs.
     """
 
+    batch_size: int
+    """Images per score."""
+
     def __init__(self, images: pl.LightningDataModule, seed: int) -> None:
         super().__init__()
         if images is None:  # no --data on the command line
@@ -74,6 +77,7 @@ class Search(pl.LightningModule):
         self._planned: tuple[int, Sequence[Any]] | None = None
         self._in_round = False
         self._round_start = 0.0
+        self._drawn = ""
 
     # What a subclass says ---------------------------------------------------------------------
 
@@ -145,12 +149,15 @@ class Search(pl.LightningModule):
 
         Raises:
             MisconfigurationException: a subcommand other than `fit`.
+            ValueError: fewer images than `batch_size`.
         """
         if stage != "fit":
             raise MisconfigurationException(f"{type(self).__name__} runs with fit, not {stage}")
         # Every round has another number of candidates.
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
         self.images.setup("fit")
+        # Settings leave out the folder, which for a folder of images decides what they are.
+        self._drawn = digest(draw_batch(self.images, self.batch_size, self.seed))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """An optimizer of nothing: its steps make `global_step` count evaluations."""
@@ -255,6 +262,7 @@ class Search(pl.LightningModule):
         """Add the search's state: builtins and tensors, which load without running code."""
         checkpoint["search"] = {
             "settings": self.settings(),
+            "drawn": self._drawn,
             "history": self.history,
             "seconds": self.seconds,
             "state": self.state(),
@@ -265,7 +273,8 @@ class Search(pl.LightningModule):
         """Go on where the checkpoint was written; a finished search stays finished.
 
         Raises:
-            ValueError: a checkpoint of something else, or of a search with other settings.
+            ValueError: a checkpoint of something else, or of a search with other settings or on
+                other images.
         """
         saved = checkpoint.get("search")
         if saved is None:
@@ -281,6 +290,8 @@ class Search(pl.LightningModule):
                 raise ValueError(
                     f"ckpt_path: the checkpoint was written with {name}={old!r}, not {new!r}"
                 )
+        if self._drawn and saved.get("drawn", self._drawn) != self._drawn:
+            raise ValueError("ckpt_path: the checkpoint's scores were taken on other images")
         self.history = saved["history"]
         self.seconds = saved["seconds"]
         self.load_state(saved["state"])

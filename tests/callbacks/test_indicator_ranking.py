@@ -157,6 +157,9 @@ def test_refuses_what_it_cannot_rank(tmp_path: Path, table: Path) -> None:
     darts = SamplingSearch(DigitsDataModule(), DartsSpace(), samples=2, indicator=Parameters())
     with pytest.raises(MisconfigurationException, match="the space darts, not nasbench201"):
         run(darts, tmp_path, callback)
+    double = IndicatorRanking(str(table), aggregates={"synflow": ["synflow"]})
+    with pytest.raises(MisconfigurationException, match=r"aggregates\.synflow: the name of an ind"):
+        run(search(), tmp_path, double)
     unknown = IndicatorRanking(str(table), aggregates={"mine": ["snip"]})
     with pytest.raises(MisconfigurationException, match=r"aggregates\.mine: expected some of"):
         run(search(), tmp_path, unknown)

@@ -71,7 +71,7 @@ def test_stages_receive_normalised_images_and_only_training_is_augmented() -> No
     runner.test(model, datamodule=data)
     for stage in ("val", "test"):
         part = data.dataset(stage)
-        clean = data.normalise(part.source.images[part.indices])
+        clean = data.normalise(part.source.images[part.indices[list(data._loader(stage).sampler)]])
         seen = torch.cat(model.seen[stage][-4 if stage == "test" else -2 :])
         assert torch.equal(seen, clean)
         assert seen.dtype == torch.float32
@@ -80,7 +80,8 @@ def test_stages_receive_normalised_images_and_only_training_is_augmented() -> No
     assert torch.cat(model.seen["train"]).mean() != pytest.approx(clean.mean().item(), abs=1e-3)
     # The sanity check comes first, inside `fit`: it must not be augmented either.
     part = data.dataset("val")
-    assert torch.equal(model.seen["val"][0], data.normalise(part.source.images[part.indices[:100]]))
+    first = part.indices[list(data._loader("val").sampler)[:100]]
+    assert torch.equal(model.seen["val"][0], data.normalise(part.source.images[first]))
 
 
 @pytest.mark.parametrize(

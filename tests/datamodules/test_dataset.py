@@ -47,11 +47,20 @@ def test_order_is_a_function_of_the_epoch() -> None:
     assert order(50, 1, 0, epoch=1) == order(50, 1, 0, epoch=1)
     assert order(50, 1, 0, epoch=1) != order(50, 1, 0, epoch=2)
     assert torch.equal(torch.get_rng_state(), state)
-    assert order(5, 1, 0, shuffle=False) == [0, 1, 2, 3, 4]
+
+
+def test_evaluation_has_one_order_that_mixes_the_classes() -> None:
+    fixed = order(100, 1, 0, shuffle=False)
+    assert sorted(fixed) == list(range(100))
+    assert fixed == order(100, 1, 0, epoch=7, shuffle=False)
+    halves = [sum(index < 50 for index in fixed[start : start + 50]) for start in (0, 50)]
+    assert all(15 < count < 35 for count in halves), halves
 
 
 def test_more_ranks_than_images() -> None:
-    assert [order(2, 5, rank, shuffle=False) for rank in range(5)] == [[0], [1], [0], [1], [0]]
+    (first,), (second,), *others = (order(2, 5, rank) for rank in range(5))
+    assert sorted([first, second]) == [0, 1]
+    assert others == [[first], [second], [first]]
 
 
 def test_batch_and_single_fetch() -> None:
