@@ -76,6 +76,16 @@ def small(space=None, **arguments) -> SamplingSearch:
     return SamplingSearch(DigitsDataModule(), space or NasBench201Space(), **arguments)
 
 
+def negate_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = DigitsDataModule.probe
+
+    def other(self, count, seed):
+        images, labels = probe(self, count, seed)
+        return -images, labels
+
+    monkeypatch.setattr(DigitsDataModule, "probe", other)
+
+
 def run(search: SamplingSearch, folder: Path, **trainer_arguments) -> pl.Trainer:
     path = trainer_arguments.pop("ckpt_path", None)
     trainer = pl.Trainer(
@@ -282,11 +292,8 @@ def test_a_checkpoint_of_other_images_is_refused(tmp_path, monkeypatch):
     trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
     path = trainer.checkpoint_callback.best_model_path
     run(small(), tmp_path, ckpt_path=path)
-    probe = DigitsDataModule.probe
-    monkeypatch.setattr(
-        DigitsDataModule, "probe", lambda self, *a: [-probe(self, *a)[0], probe(self, *a)[1]]
-    )
-    with pytest.raises(ValueError, match="ckpt_path: .* were taken on other images"):
+    negate_images(monkeypatch)
+    with pytest.raises(ValueError, match=r"ckpt_path: .* were taken on other images"):
         run(small(), tmp_path, ckpt_path=path)
 
 
@@ -324,13 +331,7 @@ def test_cached_scores_of_other_images_are_not_taken(tmp_path, monkeypatch):
     path = str(tmp_path / "scores.jsonl")
     run(small(cache=path), tmp_path)
     monkeypatch.setattr(Convolutions, "calls", 0)
-    probe = DigitsDataModule.probe
-
-    def other(self, count, seed):
-        images, labels = probe(self, count, seed)
-        return -images, labels
-
-    monkeypatch.setattr(DigitsDataModule, "probe", other)
+    negate_images(monkeypatch)
     run(small(cache=path), tmp_path)
     assert Convolutions.calls == 12
 
@@ -367,10 +368,10 @@ def test_figures_are_logged(tmp_path):
             {"indicator": RankAggregate([Constant(), Constant()])},
             "indicator: expected different indicators",
         ),
-        ({"indicator": RankAggregate([nn.ReLU()])}, "expected models.indicators.Indicator .* ReLU"),
+        ({"indicator": RankAggregate([nn.ReLU()])}, "expected models.indicators.Indicator .*ReLU"),
         (
             {"indicator": Nameless()},
-            "expected models.indicators.Indicator with a name, .* Nameless",
+            "expected .* with a name, got Nameless",
         ),
     ],
 )
