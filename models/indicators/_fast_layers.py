@@ -7,7 +7,7 @@ layers, forward and backward.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -61,18 +61,29 @@ def _average_pool(layer: nn.AvgPool2d, x: Tensor) -> Tensor:
     if x.ndim != 4 or max(x.shape[2:]) > _WIDEST:
         return nn.AvgPool2d.forward(layer, x)
     sizes, strides, margins = (_pair(v) for v in (layer.kernel_size, layer.stride, layer.padding))
+    rules = (layer.ceil_mode, layer.count_include_pad, x.dtype, x.device)
     Q, P = (
-        avg_pool2d(
-            torch.eye(pixels, dtype=x.dtype, device=x.device)[None],
-            (1, size),
-            (1, stride),
-            (0, margin),
-            layer.ceil_mode,
-            layer.count_include_pad,
-        )[0]
-        for pixels, size, stride, margin in zip(x.shape[2:], sizes, strides, margins, strict=True)
+        _averages(*windows, *rules)
+        for windows in zip(x.shape[2:], sizes, strides, margins, strict=True)
     )
     return Q.T @ (x @ P)
+
+
+@lru_cache(maxsize=64)
+def _averages(
+    pixels: int,
+    size: int,
+    stride: int,
+    margin: int,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """(pixels, windows): what each pixel of a row adds to the mean of each window."""
+    row = torch.eye(pixels, dtype=dtype, device=device)[None]
+    means = avg_pool2d(row, (1, size), (1, stride), (0, margin), ceil_mode, count_include_pad)
+    return means[0]
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

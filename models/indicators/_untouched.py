@@ -15,11 +15,17 @@ def untouched(network: nn.Module, device: torch.device) -> Iterator[None]:
     A mere forward moves the running statistics of batch normalisation and may draw random
     numbers. A buffer keeps its identity, and is written to only where its value changed.
     """
-    modes = [(module, module.training) for module in network.modules()]
-    gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
+    modules = list(network.modules())
+    modes = [(module, module.training) for module in modules]
+    gradients = [
+        (parameter, parameter.grad)
+        for module in modules
+        for parameter in module._parameters.values()
+        if parameter is not None
+    ]
     buffers = [
         (module, name, buffer, buffer.clone())
-        for module in network.modules()
+        for module in modules
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
