@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-import torch
 from torch import nn
 
 from models.indicators.base import Indicator, Proxy
@@ -26,7 +25,7 @@ from models.search import (
     draw_crops,
 )
 from models.search.base import FAILURES
-from models.search.proxies import derive_seed, digest, generator
+from models.search.proxies import derive_seed, digest, generator, seed_global
 from models.search.sampling import best, draw_distinct, indicators_of
 from models.search.small_proxies import paper_proxy, small_proxy
 from models.spaces import SearchSpace
@@ -232,7 +231,7 @@ class SamplingSearch(Search):
         if key not in built:
             built[key] = self._new_network(architecture, indicator)
         network = built[key]
-        torch.manual_seed(derive_seed(self.seed, "evaluation"))
+        seed_global(self.device, derive_seed(self.seed, "evaluation"))
         start = time.perf_counter()
         value = float(indicator.score(network, *self._batches[indicator.proxy]))
         self.milliseconds[indicator.name].append(1000 * (time.perf_counter() - start))
@@ -248,13 +247,14 @@ class SamplingSearch(Search):
             network = self._own_networks[indicator.name](architecture)
         elif indicator.proxy == "images":
             # torch's own initialisation, as NASWOT has it
-            torch.manual_seed(derive_seed(self.seed, "weights"))
+            seed_global(self.device, derive_seed(self.seed, "weights"))
             channels = self.images.in_shape[0]
             network = self.space.network(architecture, classes, channels, **self.sizes)
         else:
             network = self.space.region_network(classes, self.space.mask_of(architecture))
             initialise_(network, "fan_in", generator(self.seed, "regions"))
-        return network.train().to(self.device)
+        network.train()
+        return network if self.device.type == "cpu" else network.to(self.device)  # .to walks
 
     def decide(self, evaluations: Sequence[Evaluation]) -> None:
         """Record and log the block.

@@ -82,6 +82,19 @@ def generator(seed: int, stream: Stream, *key: int) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(seed, stream, *key))
 
 
+def seed_global(device: torch.device, seed: int) -> None:
+    """Seed what modules draw from: as `torch.manual_seed`, which looks for devices for a while.
+
+    Args:
+        device: seeded beside the CPU.
+        seed: any integer.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
 def digest(batch: ProxyBatch) -> str:
     """What tells the values of a batch apart from others: 16 hexadecimal digits."""
     content = hashlib.sha256()

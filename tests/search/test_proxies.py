@@ -5,7 +5,7 @@ import torch
 
 from datamodules import DigitsDataModule
 from models.search import ImageSource, ProxyBatch, draw_batch, random_crops
-from models.search.proxies import derive_seed, generator
+from models.search.proxies import derive_seed, generator, seed_global
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,10 @@ def test_crops_need_room():
         random_crops(
             ProxyBatch(torch.zeros(1, 1, 2, 8), torch.zeros(1)), 5, 3, generator(0, "crops")
         )
+
+
+def test_global_seed_is_that_of_torch() -> None:
+    torch.manual_seed(2**62)
+    expected = torch.rand(3)
+    seed_global(torch.device("cpu"), 2**62)
+    assert torch.equal(torch.rand(3), expected)
