@@ -1,14 +1,19 @@
 """The command `lightning`, and `python -m lightning_app`."""
 
 import sys
+from importlib.metadata import version
 
 from lightning_app.usage import overview
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line; `args` are `sys.argv[1:]` by default."""
-    if (sys.argv[1:] if args is None else args) in (["-h"], ["--help"]):
+    given = sys.argv[1:] if args is None else args
+    if given in (["-h"], ["--help"]):
         print(overview(), end="")
+        return
+    if given == ["--version"]:
+        print(version("architecture-convergence"))
         return
     # torch and Lightning take seconds to import: not before they are needed.
     from lightning_app.cli import main as run

@@ -34,6 +34,8 @@ class AgreedSignalConnector(_SignalConnector):
         if launcher is not None and not self._asked:
             launcher.kill(signum)  # hands the signal on
         self._asked = True
+        if self.trainer.predicting:
+            raise SIGTERMException  # its loop does not look; files are written at its end
         if self.trainer.world_size == 1 or self.trainer.state.fn != TrainerFn.FITTING:
             self.received_sigterm = True
 

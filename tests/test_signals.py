@@ -42,8 +42,12 @@ class Stopped(BoringModel):
         self.count()
         return super().validation_step(batch, batch_idx)
 
+    def predict_step(self, batch: torch.Tensor, batch_idx: int) -> Any:
+        self.count()
+        return self(batch)
 
-@pytest.mark.parametrize("what", ["fit", "validate"])
+
+@pytest.mark.parametrize("what", ["fit", "validate", "predict"])
 def test_one_process_stops_after_the_step(what: str) -> None:
     model = Stopped()
     trainer = ArchitectureTrainer(**QUIET, limit_val_batches=0 if what == "fit" else 1.0)

@@ -13,6 +13,11 @@ from lightning_app.usage import DESCRIPTION, GROUPS, SUBCOMMANDS, overview
 pytestmark = pytest.mark.usefixtures("command_line")
 
 
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_the_overview_is_there_at_once(flag: str) -> None:
     """6 s is what a newcomer should wait at most; nothing heavy is imported for it."""
