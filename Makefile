@@ -29,7 +29,7 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-test
 	set -e; for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script; done
-	$(BIN)/python tests/benchmarks/_table.py  # in README and docs/scaling.md
+	$(BIN)/python tests/benchmarks/_tables.py  # in README and docs/scaling.md
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'

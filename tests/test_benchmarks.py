@@ -35,8 +35,8 @@ def measure() -> ModuleType:
 
 
 @pytest.fixture
-def table() -> ModuleType:
-    return import_module("_table")
+def tables() -> ModuleType:
+    return import_module("_tables")
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -115,16 +115,35 @@ def test_exponent(measure: ModuleType) -> None:
             measure.fit_exponent(bad, [1.0, 2.0])
 
 
-def test_the_table_lists_every_benchmark(table: ModuleType) -> None:
-    assert sorted(table.ORDER) == SCRIPTS
+def test_the_table_lists_every_benchmark(tables: ModuleType) -> None:
+    assert sorted(tables.ORDER) == SCRIPTS
+    assert set(tables.OF_A_SEARCH) <= set(SCRIPTS)
     assert sorted(path.stem for path in (FOLDER / "results").glob("*.json")) == SCRIPTS
 
 
-def test_the_readme_shows_what_was_measured(table: ModuleType) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert table.with_table(readme, table.read_records()) == readme
-    with pytest.raises(ValueError, match="README: expected <!-- bench:start -->"):
-        table.with_table("no markers", [])
+def test_pages_show_what_was_measured(tables: ModuleType) -> None:
+    for path, text in tables.pages().items():
+        assert path.read_text("utf-8") == text, path
+
+
+def test_a_table_goes_between_its_markers(tables: ModuleType) -> None:
+    page = "before\n<!-- a:start -->\nold\n<!-- a:end -->\nafter"
+    expected = "before\n<!-- a:start -->\nnew\n<!-- a:end -->\nafter"
+    assert tables.replaced(page, "a", "new") == expected
+    with pytest.raises(ValueError, match="page: expected <!-- b:start -->"):
+        tables.replaced(page, "b", "new")
+
+
+def test_growth_is_what_was_recorded(tables: ModuleType) -> None:
+    row = {"name": "a search", "exponent": 1.984, "of": "images"}
+    row |= {"sizes": [1000, 2000], "costs_ms": [12.345, 1234.5]}
+    where = {"date": "2000-01-01", "cpu": "C", "gpu": None, "threads": 1, "cores": 2}
+    where |= {"torch": "2", "lightning": "3"}
+    results = [row, row | {"name": "not fitted", "exponent": None}]
+    text = tables.growth([{"environment": where, "results": results}])
+    assert "| a search | 1,000 · 2,000 images | 12.3 · 1,234 | images^1.98 |" in text
+    assert "not fitted" not in text
+    assert text.endswith("Measured on 2000-01-01: C, 1 thread of 2 cores, torch 2, Lightning 3.")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
