@@ -88,7 +88,8 @@ class NTKMonitor(pl.Callback):
         """Measure after every n-th epoch."""
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs == 0:
-            pl_module.log_dict(self._measure(trainer, pl_module, epoch), sync_dist=True)
+            # No sync_dist: all ranks measure the same (and see ImageClassifier).
+            pl_module.log_dict(self._measure(trainer, pl_module, epoch))
 
     def _measure(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int

@@ -54,8 +54,8 @@ class TopologyMonitor(pl.Callback):
         """Log depth and width, and draw the wiring if it changed."""
         for name, topology in _by_name(pl_module).items():
             depth, width = effective_depth_width(topology)
-            pl_module.log(f"effective_depth{name}", depth, sync_dist=True)
-            pl_module.log(f"effective_width{name}", width, sync_dist=True)
+            pl_module.log(f"effective_depth{name}", depth)
+            pl_module.log(f"effective_width{name}", width)
         self._draw(trainer, pl_module)
 
     def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

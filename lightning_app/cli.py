@@ -185,6 +185,9 @@ def main(args: list[str] | None = None) -> None:
     """
     # Lightning's own use of torch; nothing that a user could change.
     warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
+    # The figures of this project are the same on every rank.
+    ours = r".*self\.log\('(train|val|test|search|ntk|effective_)"
+    warnings.filterwarnings("ignore", message=f"{ours}.*sync_dist=True")
     # `validation: 0` asks for no validation.
     warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
     try:

@@ -18,6 +18,8 @@ from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from lightning_app.signals import AGREED
+
 MISTAKES = (ValueError, OSError, MisconfigurationException, ArgumentError)
 """What bad arguments and bad data raise; anything else is a bug, and keeps its traceback."""
 
@@ -25,7 +27,10 @@ _PACKAGES = {"model": "models", "data": "datamodules", "trainer.callbacks": "cal
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """Troubles of the disk: never a bug, wherever they come up."""
 _STEPS = {"training_step", "validation_step", "test_step", "predict_step"}
-_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "TCPStore")
+_LOST = re.compile(
+    r"Connection (closed|reset) by peer|Broken pipe|[Rr]emote (process exited|server shutdown)"
+    r"|communicator was aborted"
+)
 # What jsonargparse says around the reason.
 _FRAME = re.compile(
     r"(Subtypes:|Errors:|Given value|Does not validate against|Expected a <class 'NoneType'>"
@@ -41,7 +46,7 @@ def fail(message: str, error: BaseException | None = None) -> NoReturn:
     sys.exit(2)
 
 
-def stopped(error: BaseException) -> None:
+def stopped(error: SystemExit | KeyboardInterrupt) -> None:
     """Say that the run was stopped from outside, if it was, and end as shells expect.
 
     The first process speaks for all; the others end without a word.
@@ -56,7 +61,9 @@ def stopped(error: BaseException) -> None:
     else:
         return
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
-        sys.exit(0)  # a failure would have Lightning kill the first process
+        # Where all stop, a failure would have Lightning kill the first process before its line.
+        alone = isinstance(error, SIGTERMException) and error.code != AGREED
+        sys.exit(code if alone else 0)
     line = "; ".join([f"stopped by {reason}", *getattr(error, "__notes__", ())])
     sys.stderr.write(f"lightning: {line}\n")
     sys.exit(code)
@@ -72,8 +79,7 @@ def raised_in_step(error: BaseException) -> bool:
 
 def lost_process(error: RuntimeError) -> str | None:
     """One line for what torch says when another process of the run has ended; else None."""
-    text = str(error)
-    if not any(sign in text for sign in _LOST):
+    if not _LOST.search(str(error)):
         return None
     return "another process of this run has ended; its own last lines say why"
 
@@ -127,7 +133,13 @@ def one_line(message: str, options: Collection[str] = ()) -> str:
         return f"{found[2]}: required; give --{found[2]} with one of {_examples(found[2])}"
     keys, reasons = _parts(message)
     argument = ".".join(keys)
-    if all(reason.startswith("expected ") and ", got " not in reason for reason in reasons):
+    named = re.search(r"Given value: ([\w.]+)$", message, re.MULTILINE)
+    if named and "but is abstract" in reasons[0]:
+        cls: Any = locate(named[1])
+        reason = f"{named[1]} lacks {', '.join(sorted(cls.__abstractmethods__))}"
+    elif named and (kind := re.search(r"does not correspond to a subclass of (\w+)", reasons[0])):
+        reason = f"{named[1]} is no {kind[1]}"
+    elif all(reason.startswith("expected ") and ", got " not in reason for reason in reasons):
         given = re.search(r"Given value: (.*)", message)
         reason = "expected " + " or ".join(text.removeprefix("expected ") for text in reasons)
         reason += f", got {given[1]}" if given else ""

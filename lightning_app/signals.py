@@ -1,11 +1,15 @@
 """SIGTERM to one process of several, or to all: they stop before the same step."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+AGREED = "all processes stop"
+"""Code of the exception by which several stop together."""
 
 
 class AgreedSignalConnector(_SignalConnector):
@@ -14,15 +18,17 @@ class AgreedSignalConnector(_SignalConnector):
     Lightning broadcasts from within the handler. A handler runs wherever its process happens to be,
     so the broadcast meets another collective of the other processes, and all wait forever. Here the
     handler only notes that it was asked, and before each step of a fit, where Lightning asks the
-    first process, all are asked: one is enough. Evaluation has no collective before its end: there
-    each process stops by itself.
+    first process, and after each epoch, all are asked: one is enough. So a SIGTERM in the
+    validation of a fit waits for its end. In evaluation and prediction a process stops by itself,
+    and its failure ends the others: there is nothing to go on with.
     """
 
     def __init__(self, trainer: Trainer) -> None:
         super().__init__(trainer)
         self._asked = False
-        loop: Any = trainer.fit_loop.epoch_loop
-        loop._broadcast_sigterm_tensor = self._stop_together
+        fit_loop: Any = trainer.fit_loop
+        fit_loop.epoch_loop._broadcast_sigterm_tensor = self._stop_together
+        fit_loop.on_advance_end = self._and_stop_together(fit_loop.on_advance_end)
 
     def register_signal_handlers(self) -> None:
         """Forget what an earlier run was asked."""
@@ -41,4 +47,12 @@ class AgreedSignalConnector(_SignalConnector):
 
     def _stop_together(self) -> None:
         if self.trainer.strategy.reduce_boolean_decision(self._asked, all=False):
-            raise SIGTERMException
+            raise SIGTERMException(AGREED)
+
+    def _and_stop_together(self, end_of_epoch: Callable[[], None]) -> Callable[[], None]:
+        def end() -> None:
+            end_of_epoch()
+            if self.trainer.world_size > 1:
+                self._stop_together()
+
+        return end

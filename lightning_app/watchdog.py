@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from functools import cache
 
 _LAUNCHER = "LIGHTNING_APP_LAUNCHER"
 _INTERVAL, _GRACE = 2.0, 20.0  # seconds
@@ -16,10 +17,15 @@ _INTERVAL, _GRACE = 2.0, 20.0  # seconds
 def watch_launcher() -> None:
     """Call in every process: the first leaves its id to those it starts, which then watch it."""
     launcher = os.environ.setdefault(_LAUNCHER, str(os.getpid()))
-    if launcher == str(os.getppid()):
-        threading.Thread(target=_watch, args=(int(launcher),), daemon=True).start()
+    if launcher == str(os.getppid()) and "LOCAL_RANK" in os.environ:  # Lightning started it
+        _start(int(launcher))
     elif launcher != str(os.getpid()):  # of a process further up, such as a shell that runs this
         os.environ[_LAUNCHER] = str(os.getpid())
+
+
+@cache
+def _start(launcher: int) -> None:
+    threading.Thread(target=_watch, args=(launcher,), daemon=True).start()
 
 
 def _watch(launcher: int) -> None:

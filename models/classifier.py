@@ -98,8 +98,9 @@ class ImageClassifier(pl.LightningModule):
 
     def _log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
         values = {f"{stage}/{name}": value for name, value in metrics.compute().items()}
-        # The metrics are of all ranks already; Lightning cannot know, and would warn.
-        self.log_dict(values, prog_bar=True, sync_dist=True)
+        # No sync_dist: the figures are of all ranks already, and the first one's progress bar would
+        # reduce them while the others wait elsewhere.
+        self.log_dict(values, prog_bar=True)
 
     def setup(self, stage: str) -> None:
         """Start the figures anew: an interrupted run leaves half an epoch behind."""

@@ -329,7 +329,6 @@ class PruningSearch(Search):
             on_step=False,
             on_epoch=True,
             batch_size=1,
-            sync_dist=True,
         )
 
     def result(self) -> dict[str, Any]:

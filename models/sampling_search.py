@@ -85,10 +85,11 @@ class SamplingSearch(Search):
         self.indicator = ActivationOverlap() if indicator is None else indicator
         self.indicators = indicators_of(self.indicator)
         for one in self.indicators:
-            if not isinstance(one, Indicator) or not isinstance(getattr(one, "name", None), str):
+            own = getattr(one, "name", None), getattr(one, "higher_is_better", None)
+            if not isinstance(one, Indicator) or [type(value) for value in own] != [str, bool]:
                 raise ValueError(
-                    "indicator: expected models.indicators.Indicator with a name, got "
-                    f"{type(one).__name__}"
+                    "indicator: expected models.indicators.Indicator with a name and "
+                    f"higher_is_better, got {type(one).__name__}"
                 )
         names = [one.name for one in self.indicators]
         if len(set(names)) != len(names):
@@ -233,8 +234,12 @@ class SamplingSearch(Search):
         network = built[key]
         seed_global(self.device, derive_seed(self.seed, "evaluation"))
         start = time.perf_counter()
-        value = float(indicator.score(network, *self._batches[indicator.proxy]))
+        score = indicator.score(network, *self._batches[indicator.proxy])
         self.milliseconds[indicator.name].append(1000 * (time.perf_counter() - start))
+        try:
+            value = float(score)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"the score is no number: {score!r:.40}") from error
         if not math.isfinite(value):
             raise ValueError(f"the score is {value}")
         if self._cache is not None:
@@ -275,7 +280,6 @@ class SamplingSearch(Search):
             on_step=False,
             on_epoch=True,
             batch_size=1,
-            sync_dist=True,
         )
         if len(self.indicators) == 1 and counts["failed"] < counts["evaluated"]:
             scores = self.scores
@@ -287,7 +291,6 @@ class SamplingSearch(Search):
                 on_step=False,
                 on_epoch=True,
                 batch_size=1,
-                sync_dist=True,
             )
 
     def counts(self) -> dict[str, int]:

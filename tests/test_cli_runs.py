@@ -1,7 +1,10 @@
 """Runs of the command line: the quickstart, checkpoints, help, and what is left behind."""
 
 import logging
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +172,17 @@ def test_a_run_leaves_its_config() -> None:
     folder = Path("runs/quickstart/version_0")
     assert written(folder)["model"]["init_args"]["width"] == 8
     main(["fit", "--config", str(folder / "config.yaml"), *FAST])
+
+
+@pytest.mark.slow
+def test_the_quickstart_runs_on_two_processes(tmp_path: Path) -> None:
+    """As a user sees it, with the progress bar: that of one process must not ask the others."""
+    command = [sys.executable, "-m", "lightning_app", "fit", "--config", str(QUICKSTART)]
+    command += ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.max_epochs", "3"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stderr
+    assert "DagMLPClassifier, epoch 3: train/accuracy" in done.stdout + done.stderr
+    assert "sync_dist" not in done.stderr

@@ -66,6 +66,12 @@ class Nameless(Indicator):
         return 1.0
 
 
+class Aimless(Nameless):
+    """Has a name, no direction."""
+
+    name = "aimless"
+
+
 def small(space=None, **arguments) -> SamplingSearch:
     arguments = {
         "indicator": Convolutions(),
@@ -163,7 +169,8 @@ def test_a_score_depends_on_neither_block_nor_order(tmp_path):
         (float("nan"), "ValueError: the score is nan"),
         (float("inf"), "ValueError: the score is inf"),
         (float("-inf"), "ValueError: the score is -inf"),
-        ("high", "ValueError: could not convert string to float: 'high'"),
+        ("high", "ValueError: the score is no number: 'high'"),
+        ([1.0, 2.0], "ValueError: the score is no number: [1.0, 2.0]"),
     ],
 )
 def test_failures_are_recorded_and_cannot_win(tmp_path, value, reason):
@@ -369,10 +376,8 @@ def test_figures_are_logged(tmp_path):
             "indicator: expected different indicators",
         ),
         ({"indicator": RankAggregate([nn.ReLU()])}, "expected models.indicators.Indicator .*ReLU"),
-        (
-            {"indicator": Nameless()},
-            "expected .* with a name, got Nameless",
-        ),
+        ({"indicator": Nameless()}, "a name and higher_is_better, got Nameless"),
+        ({"indicator": Aimless()}, "a name and higher_is_better, got Aimless"),
     ],
 )
 def test_bad_arguments(arguments, message):

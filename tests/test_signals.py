@@ -10,6 +10,7 @@ from pytorch_lightning.demos.boring_classes import BoringModel
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from lightning_app.signals import AGREED
 from lightning_app.trainer import ArchitectureTrainer
 
 QUIET: dict[str, Any] = {
@@ -77,3 +78,19 @@ def test_of_several_each_is_asked_before_the_next_step(monkeypatch: pytest.Monke
     with pytest.raises(SIGTERMException):
         before_each_step()
     assert asked == [False, True]
+
+
+def test_of_several_each_is_asked_after_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a SIGTERM in the last step, or in the validation after it, would be forgotten."""
+    trainer = ArchitectureTrainer(**QUIET, limit_train_batches=3, limit_val_batches=0)
+    monkeypatch.setattr(trainer.strategy, "reduce_boolean_decision", lambda asked, all: asked)
+    model = BoringModel()
+
+    def asked_at_the_end() -> None:
+        monkeypatch.setattr(ArchitectureTrainer, "world_size", 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(model, "on_train_epoch_end", asked_at_the_end)
+    with pytest.raises(SIGTERMException, match=AGREED):
+        trainer.fit(model)
+    assert trainer.global_step == 3

@@ -63,8 +63,7 @@ def _average_pool(layer: nn.AvgPool2d, x: Tensor) -> Tensor:
     sizes, strides, margins = (_pair(v) for v in (layer.kernel_size, layer.stride, layer.padding))
     rules = (layer.ceil_mode, layer.count_include_pad, x.dtype, x.device)
     Q, P = (
-        _averages(*windows, *rules)
-        for windows in zip(x.shape[2:], sizes, strides, margins, strict=True)
+        _averages(*own, *rules) for own in zip(x.shape[2:], sizes, strides, margins, strict=True)
     )
     return Q.T @ (x @ P)
 

@@ -16,16 +16,22 @@ class ScoreCache:
     left of such a line is skipped.
 
     Args:
-        path: the file; made with its folder when the first score comes.
+        path: the file, made when the first score comes; its folder is made at once.
         setting: what scores depend on beside indicator, seed and architecture, as builtins.
         seed: of weights and images.
 
     Raises:
-        ValueError: the file is something else.
+        ValueError: the file is something else, or cannot be there.
     """
 
     def __init__(self, path: str | os.PathLike[str], setting: dict[str, Any], seed: int) -> None:
         self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"cache: no folder for {path}: {error.strerror}") from error
+        if self.path.is_dir():
+            raise ValueError(f"cache: {path} is a folder, expected a file")
         self._setting = json.loads(json.dumps(setting))
         self._seed = seed
         self._scores: dict[tuple[str, str], float] = {}
@@ -51,7 +57,6 @@ class ScoreCache:
             "architecture": architecture,
             "score": score,
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b", buffering=0) as file:
             text = json.dumps(line, ensure_ascii=False) + "\n"
             # O_APPEND puts one write whole at the end, whoever else writes.

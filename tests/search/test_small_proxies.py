@@ -1,6 +1,7 @@
 """Settings of small proxies: of indicators that exist, and that networks take."""
 
 from inspect import isclass
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,31 @@ def test_which_is_taken() -> None:
     assert small_proxy("darts", "rank_aggregate") == ProxySetting({"channels": 4, "cells": 3}, 32)
     assert small_proxy("my_space", "mine") == ProxySetting({}, 32)
     assert paper_proxy("my_space") == ProxySetting({}, 128)
+
+
+def test_they_are_those_of_the_page() -> None:
+    """Bold in the table of docs/search.md; SynFlow, which looks at no image, in any of three."""
+    page = (Path(__file__).parents[2] / "docs" / "search.md").read_text("utf-8")
+    head, _, *rows = page[page.index("| C, N, images |") :].split("\n\n")[0].splitlines()
+    columns = [tuple(map(int, cell.split(","))) for cell in head.split("|")[2:-1]]
+    bold = {}
+    for row in rows:
+        name, *cells = row.split("|")[1:-1]
+        (at,) = (i for i, cell in enumerate(cells) if "**" in cell)
+        bold[name.strip()] = columns[at]
+    assert bold.pop("SynFlow") == (4, 1, 64)
+    names = {
+        "activation overlap": "activation_overlap",
+        "Jacobian covariance": "jacobian_covariance",
+        "ZiCo": "zico",
+        "gradient flow": "gradient_flow",
+        "expressivity": "expressivity",
+        "progressivity": "progressivity",
+        "trainability": "trainability",
+        "−κ, frozen": "ntk_condition_number",
+        "SNIP": "snip",
+    }
+    for name, (channels, cells_per_stage, images) in bold.items():
+        network = {"channels": channels, "cells_per_stage": cells_per_stage}
+        expected = ProxySetting(network, images)
+        assert small_proxy("nasbench201", names[name]) == expected, name
