@@ -64,7 +64,7 @@ def test_it_runs_and_agrees_with_the_naive_way(
 
 
 def test_a_full_run_is_kept(
-    measure: ModuleType, table: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    measure: ModuleType, tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slower(bench: Any) -> Iterator[Any]:
         cost = measure.Cost
@@ -76,7 +76,7 @@ def test_a_full_run_is_kept(
     monkeypatch.setattr(measure, "RESULTS", tmp_path)
     measure.main("ntk", slower)
     assert [path.name for path in tmp_path.iterdir()] == ["ntk.json"]
-    (record,) = table.read_records(tmp_path)
+    (record,) = tables.read_records(["ntk"], tmp_path)
     assert record["results"] == [
         {
             "name": "a",
@@ -91,7 +91,7 @@ def test_a_full_run_is_kept(
             "costs_ms": [0.1, 0.4, 1.6],
         }
     ]
-    assert "| a | 1.6 ms | b: 16 ms | **10** | things^2.00 |" in table.table([record])
+    assert "| a | 1.6 ms | b: 16 ms | **10** | things^2.00 |" in tables.ratios([record])
 
 
 def test_another_result_than_the_naive_way_s_is_no_benchmark(measure: ModuleType) -> None:
