@@ -45,9 +45,9 @@ def _log_level() -> Iterator[None]:
 
 
 @pytest.fixture
-def trainer() -> Callable[..., pl.Trainer]:
-    """A Trainer's arguments to one that runs an epoch on the CPU, says nothing, leaves nothing."""
-    quiet: dict[str, Any] = {
+def quiet() -> dict[str, Any]:
+    """Arguments of a Trainer that runs an epoch on the CPU, says nothing, leaves nothing."""
+    return {
         "accelerator": "cpu",
         "logger": False,
         "enable_progress_bar": False,
@@ -55,6 +55,11 @@ def trainer() -> Callable[..., pl.Trainer]:
         "enable_checkpointing": False,
         "max_epochs": 1,
     }
+
+
+@pytest.fixture
+def trainer(quiet: dict[str, Any]) -> Callable[..., pl.Trainer]:
+    """A Trainer's further arguments to a quiet one."""
     return lambda **arguments: pl.Trainer(**quiet | arguments)
 
 

@@ -13,15 +13,6 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from lightning_app.signals import AGREED
 from lightning_app.trainer import ArchitectureTrainer
 
-QUIET: dict[str, Any] = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-    "enable_checkpointing": False,
-    "max_epochs": 1,
-}
-
 
 class Stopped(BoringModel):
     """Gets a SIGTERM in its third step, of training and of validation."""
@@ -49,17 +40,19 @@ class Stopped(BoringModel):
 
 
 @pytest.mark.parametrize("what", ["fit", "validate", "predict"])
-def test_one_process_stops_after_the_step(what: str) -> None:
+def test_one_process_stops_after_the_step(quiet: dict[str, Any], what: str) -> None:
     model = Stopped()
-    trainer = ArchitectureTrainer(**QUIET, limit_val_batches=0 if what == "fit" else 1.0)
+    trainer = ArchitectureTrainer(**quiet, limit_val_batches=0 if what == "fit" else 1.0)
     with pytest.raises(SIGTERMException):
         getattr(trainer, what)(model)
     assert model.steps == 3
 
 
-def test_of_several_each_is_asked_before_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_each_is_asked_before_the_next_step(
+    quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No collective in the handler, and no process stops before all know."""
-    trainer = ArchitectureTrainer(**QUIET)
+    trainer = ArchitectureTrainer(**quiet)
     trainer.state.fn = TrainerFn.FITTING
     monkeypatch.setattr(ArchitectureTrainer, "world_size", 2)
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
@@ -80,9 +73,11 @@ def test_of_several_each_is_asked_before_the_next_step(monkeypatch: pytest.Monke
     assert asked == [False, True]
 
 
-def test_of_several_each_is_asked_after_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_each_is_asked_after_an_epoch(
+    quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Or a SIGTERM in the last step, or in the validation after it, would be forgotten."""
-    trainer = ArchitectureTrainer(**QUIET, limit_train_batches=3, limit_val_batches=0)
+    trainer = ArchitectureTrainer(**quiet, limit_train_batches=3, limit_val_batches=0)
     monkeypatch.setattr(trainer.strategy, "reduce_boolean_decision", lambda asked, all: asked)
     model = BoringModel()
 

@@ -80,8 +80,9 @@ def _averages(
     device: torch.device,
 ) -> Tensor:
     """(pixels, windows): what each pixel of a row adds to the mean of each window."""
-    row = torch.eye(pixels, dtype=dtype, device=device)[None]
-    means = avg_pool2d(row, (1, size), (1, stride), (0, margin), ceil_mode, count_include_pad)
+    with torch.inference_mode(False):  # or a backward pass could not use it later
+        row = torch.eye(pixels, dtype=dtype, device=device)[None]
+        means = avg_pool2d(row, (1, size), (1, stride), (0, margin), ceil_mode, count_include_pad)
     return means[0]
 
 
