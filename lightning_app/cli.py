@@ -27,7 +27,9 @@ from lightning_app.errors import (
     raised_in_step,
     stopped,
 )
+from lightning_app.process_group import leave_group_at_exit
 from lightning_app.resume import continue_last, how_to_go_on
+from lightning_app.signals import AGREED
 from lightning_app.trainer import ArchitectureTrainer
 from lightning_app.usage import CHECKPOINT, DESCRIPTION, GROUPS, SUBCOMMANDS, usage
 from models import ImageClassifier
@@ -200,7 +202,10 @@ def main(args: list[str] | None = None) -> None:
             trainer_defaults={"callbacks": [callbacks.PredictionWriter()]},
             save_config_kwargs={"overwrite": True},
         )
+        leave_group_at_exit()
     except (SystemExit, KeyboardInterrupt) as error:
+        if error.args == (AGREED,):
+            leave_group_at_exit()
         stopped(error)
         raise
     except MISTAKES as error:
