@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from datamodules import DigitsDataModule
+from lightning_app.process_group import leave_group_at_exit
 from models import CellClassifier, SupernetClassifier
 from models.export import export
 from models.search.paths import random_path
@@ -356,3 +357,4 @@ def two_processes(folder: Path) -> None:
 
 if __name__ == "__main__":
     two_processes(Path(sys.argv[1]))
+    leave_group_at_exit()

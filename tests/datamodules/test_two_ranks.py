@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules import DigitsDataModule
+from lightning_app.process_group import leave_group_at_exit
 
 EPOCHS = 2
 
@@ -83,3 +84,4 @@ def test_two_ranks_share_the_images_of_one(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     fit(Path(sys.argv[1]), int(sys.argv[2]))
+    leave_group_at_exit()
