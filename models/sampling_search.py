@@ -72,7 +72,7 @@ class SamplingSearch(Search):
         proxy: Literal["small", "paper"] = "small",
         batch_size: int | None = None,
         network: dict[str, int] | None = None,
-        block_size: int = 25,
+        block_size: int = 24,
         cache: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -114,6 +114,8 @@ class SamplingSearch(Search):
             raise ValueError(f"filter: keeps none of the {samples} architectures drawn")
         self.milliseconds: dict[str, list[float]] = {name: [] for name in names}
         """What each score took that this process computed, since it began."""
+        self._scores: list[tuple[float, ...] | None] = []
+        self._blocks_read = 0
         self._batches: dict[Proxy, ProxyBatch] = {}
         self._cache: ScoreCache | None = None
         self._own_networks = {
@@ -132,13 +134,15 @@ class SamplingSearch(Search):
     @property
     def scores(self) -> list[tuple[float, ...] | None]:
         """Scores so far by indicator, in the order of `kept`; None for a failure."""
-        return [
-            None
-            if "error" in entry
-            else tuple(entry["scores"][one.name][0] for one in self.indicators)
-            for block in self.history
-            for entry in block["candidates"]
-        ]
+        for block in self.history[self._blocks_read :]:
+            self._scores += [
+                None
+                if "error" in entry
+                else tuple(entry["scores"][one.name][0] for one in self.indicators)
+                for entry in block["candidates"]
+            ]
+        self._blocks_read = self.round
+        return self._scores.copy()
 
     def scores_of(self, name: str) -> dict[str, float]:
         """Scores so far by an indicator, by the architecture's text; failures are missing."""
@@ -183,7 +187,8 @@ class SamplingSearch(Search):
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing."""
+        """Nothing but to forget what was read of another history."""
+        self._scores, self._blocks_read = [], 0
 
     # A block -------------------------------------------------------------------------------------
 

@@ -166,7 +166,7 @@ def test_resume_equals_uninterrupted(tmp_path):
     assert resumed.history == whole.history
     assert resumed.architecture == whole.architecture
     content = torch.load(path, weights_only=True)
-    assert content["search"]["history"] == whole.history[:2]
+    assert [json.loads(text) for text in content["search"]["rounds"]] == whole.history[:2]
 
 
 def test_a_finished_search_does_nothing_and_says_so(tmp_path):

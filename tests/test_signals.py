@@ -2,15 +2,17 @@
 
 import os
 import signal
+from itertools import count
 from typing import Any
 
 import pytest
 import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from lightning_app.signals import AGREED
+from lightning_app.signals import AGREED, AgreedSignalConnector
 from lightning_app.trainer import ArchitectureTrainer
 
 
@@ -48,8 +50,22 @@ def test_one_process_stops_after_the_step(quiet: dict[str, Any], what: str) -> N
     assert model.steps == 3
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What this process answers each time that all are asked; no other answers."""
+    answers: list[float] = []
+
+    def reduce(self: Any, tensor: torch.Tensor, group: Any = None, reduce_op: str = "mean") -> Any:
+        if reduce_op == "max":
+            answers.append(float(tensor[0]))
+        return tensor
+
+    monkeypatch.setattr(SingleDeviceStrategy, "reduce", reduce)
+    return answers
+
+
 def test_of_several_each_is_asked_before_the_next_step(
-    quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch, told: list[float]
 ) -> None:
     """No collective in the handler, and no process stops before all know."""
     trainer = ArchitectureTrainer(**quiet)
@@ -57,28 +73,41 @@ def test_of_several_each_is_asked_before_the_next_step(
     monkeypatch.setattr(ArchitectureTrainer, "world_size", 2)
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("torch.distributed.broadcast", None)
-    asked: list[bool] = []
-
-    def reduce(decision: bool, all: bool) -> bool:
-        asked.append(decision)
-        return decision and not all
-
-    monkeypatch.setattr(trainer.strategy, "reduce_boolean_decision", reduce)
+    monkeypatch.setattr("lightning_app.signals.time.monotonic", count(step=2).__next__)
+    trainer._signal_connector = AgreedSignalConnector(trainer)
     before_each_step = trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor
     before_each_step()
     trainer._signal_connector._sigterm_notifier_fn(signal.SIGTERM, None)
     assert not trainer.received_sigterm  # or the loop would stop this process alone
     with pytest.raises(SIGTERMException):
         before_each_step()
-    assert asked == [False, True]
+    assert told == [0, 1]
+
+
+@pytest.mark.parametrize(("seconds", "questions"), [(2.0, 60), (0.25, 15), (0.001, 3)])
+def test_all_are_asked_about_once_a_second(
+    quiet: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[float],
+    seconds: float,
+    questions: int,
+) -> None:
+    """And at least before every twentieth step."""
+    trainer = ArchitectureTrainer(**quiet)
+    now = 0.0
+    monkeypatch.setattr("lightning_app.signals.time.monotonic", lambda: now)
+    trainer._signal_connector = AgreedSignalConnector(trainer)
+    for _ in range(60):
+        now += seconds
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
+    assert len(told) == questions
 
 
 def test_of_several_each_is_asked_after_an_epoch(
-    quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch, told: list[float]
 ) -> None:
     """Or a SIGTERM in the last step, or in the validation after it, would be forgotten."""
     trainer = ArchitectureTrainer(**quiet, limit_train_batches=3, limit_val_batches=0)
-    monkeypatch.setattr(trainer.strategy, "reduce_boolean_decision", lambda asked, all: asked)
     model = BoringModel()
 
     def asked_at_the_end() -> None:
@@ -89,3 +118,4 @@ def test_of_several_each_is_asked_after_an_epoch(
     with pytest.raises(SIGTERMException, match=AGREED):
         trainer.fit(model)
     assert trainer.global_step == 3
+    assert told == [1]

@@ -73,6 +73,7 @@ class Search(pl.LightningModule):
         self.seconds = 0.0
         self.was_finished = False
         """Whether the checkpoint it was loaded from had nothing left to do."""
+        self._texts: list[str] = []  # of the rounds in `history`, as far as checkpoints hold them
         self._evaluations: dict[int, Evaluation] = {}
         self._planned: tuple[int, Sequence[Any]] | None = None
         self._in_round = False
@@ -259,11 +260,17 @@ class Search(pl.LightningModule):
         os.replace(temporary, path)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the search's state: builtins and tensors, which load without running code."""
+        """Add the search's state: builtins and tensors, which load without running code.
+
+        A round is one text, made once: pickling every number anew after each round takes longer
+        than scoring does, after some thousand candidates.
+        """
+        new = self.history[len(self._texts) :]
+        self._texts += [json.dumps(entry, allow_nan=False) for entry in new]
         checkpoint["search"] = {
             "settings": self.settings(),
             "drawn": self._drawn,
-            "history": self.history,
+            "rounds": self._texts,
             "seconds": self.seconds,
             "state": self.state(),
             "in_round": self._in_round,
@@ -292,7 +299,8 @@ class Search(pl.LightningModule):
                 )
         if self._drawn and saved.get("drawn", self._drawn) != self._drawn:
             raise ValueError("ckpt_path: the checkpoint's scores were taken on other images")
-        self.history = saved["history"]
+        self._texts = list(saved["rounds"])
+        self.history = [json.loads(text) for text in self._texts]
         self.seconds = saved["seconds"]
         self.load_state(saved["state"])
         self._planned = None

@@ -134,7 +134,7 @@ def results(folder: Path) -> dict[str, Any]:
         "progress": (content["epoch"], content["global_step"]),
         "weights": {name: value.tolist() for name, value in content["state_dict"].items()},
         "optimizers": repr(content["optimizer_states"]),
-        "history": content.get("search", {}).get("history"),
+        "history": content.get("search", {}).get("rounds"),
         "scores": scores(run),
     }
     if (run / "architecture.json").exists():
