@@ -11,6 +11,7 @@ from torch import nn
 from models.indicators.base import Indicator, Proxy
 from models.indicators.naswot import ActivationOverlap
 from models.indicators.rank_aggregate import RankAggregate
+from models.indicators.shared import Shared, shared
 from models.networks import initialise_
 from models.search import (
     DepthWidthFilter,
@@ -113,7 +114,7 @@ class SamplingSearch(Search):
         if not self.kept:
             raise ValueError(f"filter: keeps none of the {samples} architectures drawn")
         self.milliseconds: dict[str, list[float]] = {name: [] for name in names}
-        """What each score took that this process computed, since it began."""
+        """What each score that this process computed would have taken alone."""
         self._scores: list[tuple[float, ...] | None] = []
         self._blocks_read = 0
         self._batches: dict[Proxy, ProxyBatch] = {}
@@ -219,15 +220,18 @@ class SamplingSearch(Search):
         scores: dict[str, list[float]] = {}
         errors: list[str] = []
         built: dict[str, nn.Module] = {}
-        for one in self.indicators:
-            try:
-                scores[one.name] = [self._score(one, candidate, built)]
-            except FAILURES as error:
-                errors.append(f"{one.name}: {type(error).__name__}: {error}")
+        with shared() as found:
+            for one in self.indicators:
+                try:
+                    scores[one.name] = [self._score(one, candidate, built, found)]
+                except FAILURES as error:
+                    errors.append(f"{one.name}: {type(error).__name__}: {error}")
         evaluation: Evaluation = {"scores": scores} if scores else {}
         return {**evaluation, "error": "; ".join(errors)} if errors else evaluation
 
-    def _score(self, indicator: Indicator, architecture: Any, built: dict[str, nn.Module]) -> float:
+    def _score(
+        self, indicator: Indicator, architecture: Any, built: dict[str, nn.Module], found: Shared
+    ) -> float:
         described, text = describe(indicator), self.space.format(architecture)
         known = self._cache.get(described, text) if self._cache is not None else None
         if known is not None:
@@ -238,9 +242,10 @@ class SamplingSearch(Search):
             built[key] = self._new_network(architecture, indicator)
         network = built[key]
         seed_global(self.device, derive_seed(self.seed, "evaluation"))
-        start = time.perf_counter()
+        start, saved = time.perf_counter(), found.saved
         score = indicator.score(network, *self._batches[indicator.proxy])
-        self.milliseconds[indicator.name].append(1000 * (time.perf_counter() - start))
+        seconds = time.perf_counter() - start + found.saved - saved
+        self.milliseconds[indicator.name].append(1000 * seconds)
         try:
             value = float(score)
         except (TypeError, ValueError, RuntimeError) as error:

@@ -4,6 +4,7 @@ Its fourth part, complexity, is `Flops`. Features are those that enter the first
 leave every block; the paper initialises networks by He's fan-in.
 """
 
+from collections.abc import Hashable
 from itertools import pairwise
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn.functional import pixel_unshuffle
 from models.indicators._blocks import block_features
 from models.indicators._evaluation import evaluation, finite
 from models.indicators.base import Indicator
+from models.indicators.shared import once
 
 
 class Expressivity(Indicator):
@@ -91,7 +93,12 @@ class Trainability(Indicator):
         generator = torch.Generator().manual_seed(self.seed)
         terms = []
         with evaluation(network, images) as x:
-            features, _ = block_features(network, x.requires_grad_(), self.blocks)
+            # anew: a graph does not outlive its evaluation, which puts buffers back
+            features, _ = once(
+                _features_of(network, images, self.blocks),
+                lambda: block_features(network, x.requires_grad_(), self.blocks),
+                anew=True,
+            )
             for block, (f_in, f_out) in enumerate(pairwise(features)):
                 signs = torch.randint(2, f_out.shape, generator=generator, dtype=torch.int8)
                 g_out = signs.to(f_out).mul_(2).sub_(1)
@@ -107,11 +114,21 @@ class Trainability(Indicator):
         return finite(sum(terms) / len(terms), self.name)
 
 
+def _features_of(network: nn.Module, images: Tensor, blocks: str | None) -> Hashable:
+    return ("features", network, images, blocks)
+
+
 def _entropies(network: nn.Module, images: Tensor, blocks: str | None) -> Tensor:
     """H_l of all features, float64."""
-    with evaluation(network, images) as x, torch.no_grad():
-        features, _ = block_features(network, x, blocks)
-        return torch.stack([_entropy(f, i) for i, f in enumerate(features)])
+
+    def compute() -> Tensor:
+        with evaluation(network, images) as x, torch.no_grad():
+            features, _ = once(
+                _features_of(network, images, blocks), lambda: block_features(network, x, blocks)
+            )
+            return torch.stack([_entropy(f, i) for i, f in enumerate(features)])
+
+    return once(("entropies", network, images, blocks), compute)
 
 
 def _entropy(features: Tensor, index: int) -> Tensor:

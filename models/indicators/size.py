@@ -5,6 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.indicators._evaluation import evaluation, logits_of, used_parameters, weighted_layers
 from models.indicators.base import Indicator
+from models.indicators.shared import once
 
 
 class Parameters(Indicator):
@@ -18,9 +19,7 @@ class Parameters(Indicator):
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""
-        with evaluation(network, images) as x:
-            used = used_parameters(logits_of(network, x[:2]))
-        return float(sum(p.numel() for p in used))
+        return float(sum(p.numel() for p in _used(network, images)))
 
 
 class Layers(Indicator):
@@ -34,8 +33,7 @@ class Layers(Indicator):
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""
-        with evaluation(network, images) as x:
-            used = used_parameters(logits_of(network, x[:2]))
+        used = _used(network, images)
         layers = weighted_layers(network).values()
         return float(sum(layer.get_parameter("weight") in used for layer in layers))
 
@@ -58,3 +56,13 @@ class Flops(Indicator):
         ):
             logits_of(network, x[:2])
         return float(counter.get_total_flops() / 2)
+
+
+def _used(network: nn.Module, images: Tensor) -> set[Tensor]:
+    """The trainable parameters that the logits depend on."""
+
+    def compute() -> set[Tensor]:
+        with evaluation(network, images) as x:
+            return used_parameters(logits_of(network, x[:2]))
+
+    return once(("used parameters", network, images), compute)
