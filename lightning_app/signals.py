@@ -13,8 +13,8 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 AGREED = "all processes stop"
 """Code of the exception by which several stop together."""
 
-_INTERVAL = 1.0  # seconds from one question to the next, at most
-_STEPS = 20  # likewise, for where steps become slower on a sudden
+_INTERVAL = 1.0  # seconds between questions
+_STEPS = 10  # from one question to the next at most: steps may become slower suddenly
 
 
 class AgreedSignalConnector(_SignalConnector):
@@ -24,9 +24,10 @@ class AgreedSignalConnector(_SignalConnector):
     so the broadcast meets another collective of the other processes, and all wait forever. Here the
     handler only notes that it was asked. Before the steps of a fit, where Lightning asks the first
     process, and after each epoch, all are asked: one is enough. So a SIGTERM in the validation of a
-    fit waits for its end. All wait for the slowest to answer, for which candidates of a search have
-    no other reason: they are asked about once a second. In evaluation and prediction a process
-    stops by itself, and its failure ends the others: there is nothing to go on with.
+    fit waits for its end. To answer, all wait for the slowest, which else the processes of a search
+    need not do within a round: they are asked about once a second, or before every tenth step.
+    In evaluation and prediction a process stops by itself, and its failure ends the others: there
+    is nothing to go on with.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -62,8 +63,8 @@ class AgreedSignalConnector(_SignalConnector):
         """Stop if one was asked to; else agree after how many steps to ask again."""
         now = time.monotonic()
         pace = (now - self._since) / max(1, self._steps)
-        told = torch.tensor([self._asked, pace], device=self.trainer.strategy.root_device)
-        asked, slowest = self.trainer.strategy.reduce(told, reduce_op="max").tolist()
+        own = torch.tensor([self._asked, pace], device=self.trainer.strategy.root_device)
+        asked, slowest = self.trainer.strategy.all_gather(own).view(-1, 2).amax(0).tolist()
         if asked:
             raise SIGTERMException(AGREED)
         self._ahead = max(1, int(_INTERVAL / max(slowest, _INTERVAL / _STEPS)))

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -11,7 +12,7 @@ from torch import nn
 from models.indicators.base import Indicator, Proxy
 from models.indicators.naswot import ActivationOverlap
 from models.indicators.rank_aggregate import RankAggregate
-from models.indicators.shared import Shared, shared
+from models.indicators.shared import Shared
 from models.networks import initialise_
 from models.search import (
     DepthWidthFilter,
@@ -114,7 +115,7 @@ class SamplingSearch(Search):
         if not self.kept:
             raise ValueError(f"filter: keeps none of the {samples} architectures drawn")
         self.milliseconds: dict[str, list[float]] = {name: [] for name in names}
-        """What each score that this process computed would have taken alone."""
+        """What each score that this process computed, since it began, would take by itself."""
         self._scores: list[tuple[float, ...] | None] = []
         self._blocks_read = 0
         self._batches: dict[Proxy, ProxyBatch] = {}
@@ -220,17 +221,17 @@ class SamplingSearch(Search):
         scores: dict[str, list[float]] = {}
         errors: list[str] = []
         built: dict[str, nn.Module] = {}
-        with shared() as found:
-            for one in self.indicators:
-                try:
-                    scores[one.name] = [self._score(one, candidate, built, found)]
-                except FAILURES as error:
-                    errors.append(f"{one.name}: {type(error).__name__}: {error}")
+        shared = Shared()
+        for one in self.indicators:
+            try:
+                scores[one.name] = [self._score(one, candidate, built, shared)]
+            except FAILURES as error:
+                errors.append(f"{one.name}: {type(error).__name__}: {error}")
         evaluation: Evaluation = {"scores": scores} if scores else {}
         return {**evaluation, "error": "; ".join(errors)} if errors else evaluation
 
     def _score(
-        self, indicator: Indicator, architecture: Any, built: dict[str, nn.Module], found: Shared
+        self, indicator: Indicator, architecture: Any, built: dict[str, nn.Module], shared: Shared
     ) -> float:
         described, text = describe(indicator), self.space.format(architecture)
         known = self._cache.get(described, text) if self._cache is not None else None
@@ -242,9 +243,10 @@ class SamplingSearch(Search):
             built[key] = self._new_network(architecture, indicator)
         network = built[key]
         seed_global(self.device, derive_seed(self.seed, "evaluation"))
-        start, saved = time.perf_counter(), found.saved
-        score = indicator.score(network, *self._batches[indicator.proxy])
-        seconds = time.perf_counter() - start + found.saved - saved
+        start, saved = time.perf_counter(), shared.saved
+        with shared.opened() if indicator.shares else nullcontext():
+            score = indicator.score(network, *self._batches[indicator.proxy])
+        seconds = time.perf_counter() - start + shared.saved - saved
         self.milliseconds[indicator.name].append(1000 * seconds)
         try:
             value = float(score)

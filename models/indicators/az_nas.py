@@ -4,7 +4,6 @@ Its fourth part, complexity, is `Flops`. Features are those that enter the first
 leave every block; the paper initialises networks by He's fan-in.
 """
 
-from collections.abc import Hashable
 from itertools import pairwise
 
 import torch
@@ -14,7 +13,7 @@ from torch.nn.functional import pixel_unshuffle
 from models.indicators._blocks import block_features
 from models.indicators._evaluation import evaluation, finite
 from models.indicators.base import Indicator
-from models.indicators.shared import once
+from models.indicators.shared import offer, once
 
 
 class Expressivity(Indicator):
@@ -28,6 +27,7 @@ class Expressivity(Indicator):
 
     name = "expressivity"
     higher_is_better = True
+    shares = True
 
     def __init__(self, blocks: str | None = None) -> None:
         self.blocks = blocks
@@ -52,6 +52,7 @@ class Progressivity(Indicator):
 
     name = "progressivity"
     higher_is_better = True
+    shares = True
 
     def __init__(self, blocks: str | None = None) -> None:
         self.blocks = blocks
@@ -77,6 +78,7 @@ class Trainability(Indicator):
 
     name = "trainability"
     higher_is_better = True
+    shares = True
 
     def __init__(self, blocks: str | None = None, seed: int = 0) -> None:
         self.blocks = blocks
@@ -93,11 +95,11 @@ class Trainability(Indicator):
         generator = torch.Generator().manual_seed(self.seed)
         terms = []
         with evaluation(network, images) as x:
-            # anew: a graph does not outlive its evaluation, which puts buffers back
-            features, _ = once(
-                _features_of(network, images, self.blocks),
-                lambda: block_features(network, x.requires_grad_(), self.blocks),
-                anew=True,
+            features = offer(
+                ("features", network, images, self.blocks),
+                lambda: block_features(network, x.requires_grad_(), self.blocks)[0],
+                # a graph needs memory, and buffers that this evaluation puts back
+                lambda features: [f.detach() for f in features],
             )
             for block, (f_in, f_out) in enumerate(pairwise(features)):
                 signs = torch.randint(2, f_out.shape, generator=generator, dtype=torch.int8)
@@ -114,17 +116,14 @@ class Trainability(Indicator):
         return finite(sum(terms) / len(terms), self.name)
 
 
-def _features_of(network: nn.Module, images: Tensor, blocks: str | None) -> Hashable:
-    return ("features", network, images, blocks)
-
-
 def _entropies(network: nn.Module, images: Tensor, blocks: str | None) -> Tensor:
     """H_l of all features, float64."""
 
     def compute() -> Tensor:
         with evaluation(network, images) as x, torch.no_grad():
-            features, _ = once(
-                _features_of(network, images, blocks), lambda: block_features(network, x, blocks)
+            features = once(
+                ("features", network, images, blocks),
+                lambda: block_features(network, x, blocks)[0],
             )
             return torch.stack([_entropy(f, i) for i, f in enumerate(features)])
 

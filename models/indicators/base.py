@@ -20,12 +20,15 @@ class Indicator(ABC):
         proxy: `images` (the network of the space on a batch of images) or `regions` (its thin
             variant of one channel on small random crops).
         needs_labels: whether `labels` matter.
+        shares: whether others may have what it computes, and it what they computed before
+            (`models.indicators.shared`). Not for one that changes the network meanwhile.
     """
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
     proxy: ClassVar[Proxy] = "images"
     needs_labels: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
 
     @abstractmethod
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:

@@ -6,52 +6,61 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+import torch
+
 T = TypeVar("T")
 
 
 class Shared:
-    """What was computed so far, by key."""
+    """What was computed of one network on one batch, and what that took."""
 
     def __init__(self) -> None:
         self.saved = 0.0
         """Seconds that those who asked again would have taken."""
         self._kept: dict[Hashable, tuple[Any, float]] = {}
 
-    def once(self, key: Hashable, compute: Callable[[], T], anew: bool) -> T:
-        """As the function of this name."""
-        if key in self._kept and not anew:
-            value, seconds = self._kept[key]
-            self.saved += seconds
-            return value  # type: ignore[no-any-return]
-        start, saved = time.perf_counter(), self.saved
-        value = compute()
-        self._kept[key] = value, time.perf_counter() - start + self.saved - saved
-        return value
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """A block in which `once` and `offer` look here.
+
+        The caller sees to it that in all such blocks networks and images are the same, and that
+        the random state is the same at their beginnings.
+        """
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
 
 
 _current: ContextVar[Shared | None] = ContextVar("shared", default=None)
 
 
-@contextmanager
-def shared() -> Iterator[Shared]:
-    """A block in which indicators share what they compute of the same network and images.
-
-    The caller sees to it that neither is changed meanwhile, and that the random state is the same
-    before each indicator.
-    """
-    found = Shared()
-    token = _current.set(found)
-    try:
-        yield found
-    finally:
-        _current.reset(token)
-
-
-def once(key: Hashable, compute: Callable[[], T], anew: bool = False) -> T:
-    """Compute what `key` names; within `shared` the first time only.
+def once(key: Hashable, compute: Callable[[], T]) -> T:
+    """Compute what `key` names; where something is shared, the first time only.
 
     key: names all that the value depends on: a word for what it is, the network and the images.
-    anew: compute it even so, and let others have it.
     """
-    current = _current.get()
-    return compute() if current is None else current.once(key, compute, anew)
+    shared = _current.get()
+    if shared is not None and key in shared._kept:
+        value, seconds = shared._kept[key]
+        shared.saved += seconds
+        return value  # type: ignore[no-any-return]
+    return offer(key, compute, lambda value: value)
+
+
+def offer(key: Hashable, compute: Callable[[], T], kept: Callable[[T], Any]) -> T:
+    """Compute it in any case, and let others have what `kept` makes of it."""
+    shared = _current.get()
+    if shared is None:
+        return compute()
+    start, saved = _now(), shared.saved
+    value = compute()
+    shared._kept[key] = kept(value), _now() - start + shared.saved - saved
+    return value
+
+
+def _now() -> float:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -16,6 +16,7 @@ class Parameters(Indicator):
 
     name = "parameters"
     higher_is_better = True
+    shares = True
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""
@@ -30,6 +31,7 @@ class Layers(Indicator):
 
     name = "layers"
     higher_is_better = True
+    shares = True
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""

@@ -69,11 +69,11 @@ class Search(pl.LightningModule):
         self.images = images
         self.seed = seed
         self.history: list[dict[str, Any]] = []
-        """One entry per finished round: builtins only."""
+        """One entry per finished round: JSON values, all numbers finite."""
         self.seconds = 0.0
         self.was_finished = False
         """Whether the checkpoint it was loaded from had nothing left to do."""
-        self._texts: list[str] = []  # of the rounds in `history`, as far as checkpoints hold them
+        self._texts: list[str] = []  # of the first rounds of `history`, as checkpoints have them
         self._evaluations: dict[int, Evaluation] = {}
         self._planned: tuple[int, Sequence[Any]] | None = None
         self._in_round = False
@@ -270,7 +270,7 @@ class Search(pl.LightningModule):
         checkpoint["search"] = {
             "settings": self.settings(),
             "drawn": self._drawn,
-            "rounds": self._texts,
+            "rounds": list(self._texts),
             "seconds": self.seconds,
             "state": self.state(),
             "in_round": self._in_round,

@@ -16,7 +16,7 @@ from models.indicators import (
     SynFlow,
     Trainability,
 )
-from models.indicators.shared import once, shared
+from models.indicators.shared import Shared, offer, once
 from models.spaces import DartsSpace, NasBench201Space
 
 IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -53,13 +53,13 @@ def score(indicator: Indicator, network: nn.Module) -> float:
 def test_scores_are_those_of_each_alone(space: str, indicators: tuple[Indicator, ...]) -> None:
     alone = [score(one, network(space)) for one in indicators]
     together = network(space)
-    with shared():
+    with Shared().opened():
         assert [score(one, together) for one in indicators] == alone
 
 
 def test_networks_images_and_blocks_are_told_apart() -> None:
     first, second = network("nasbench201"), network("darts")
-    with shared():
+    with Shared().opened():
         for one in (Parameters(), Expressivity()):
             assert score(one, first) != score(one, second)
         whole = Expressivity().score(first, IMAGES, LABELS)
@@ -75,9 +75,9 @@ def test_nothing_is_kept_after_the_block() -> None:
         return calls[-1]
 
     assert [once("a", compute), once("a", compute)] == [0, 1]
-    with shared():
+    with Shared().opened():
         assert [once("a", compute), once("b", compute), once("a", compute)] == [2, 3, 2]
-        assert [once("a", compute, anew=True), once("a", compute)] == [4, 4]
+        assert [offer("a", compute, lambda value: -value), once("a", compute)] == [4, -4]
     assert once("a", compute) == 5
 
 
@@ -85,7 +85,7 @@ def test_a_failure_is_not_kept() -> None:
     def fail() -> int:
         raise ValueError("no")
 
-    with shared():
+    with Shared().opened():
         with pytest.raises(ValueError, match="no"):
             once("a", fail)
         assert once("a", lambda: 1) == 1
@@ -102,7 +102,8 @@ def test_saved_is_the_time_of_what_was_asked_for_again(monkeypatch: pytest.Monke
         return 0
 
     monkeypatch.setattr("models.indicators.shared.time.perf_counter", lambda: now)
-    with shared() as found:
+    found = Shared()
+    with found.opened():
         once("a", lambda: taking(10))
         assert (now, found.saved) == (10, 0)
         once("b", lambda: taking(1, inner="a"))  # 11 by itself
