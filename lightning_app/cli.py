@@ -39,6 +39,8 @@ from models.search import Search
 class ArchitectureCLI(LightningCLI):
     """`lightning fit|validate|test|predict|export --config …`."""
 
+    _logger_asked_for: Any = None  # where `--ckpt_path last` gave it the folder of a run
+
     def setup_parser(self, *args: Any) -> None:
         """Say of each subcommand, and of its groups of arguments, what they are here."""
         super().setup_parser(*args)
@@ -78,7 +80,10 @@ class ArchitectureCLI(LightningCLI):
         Checkpoints written from Python do not name their class: they are of the given one.
         """
         subcommand = self.config.subcommand
+        asked = self.config[subcommand].clone()
         continue_last(self.config[subcommand], subcommand)
+        if subcommand == "fit" and asked.get("ckpt_path") == "last":
+            self._logger_asked_for = asked["trainer.logger"]
         path = self.config[subcommand].get("ckpt_path")
         arguments = checkpoint_arguments(path) if path else {}
         arguments.pop("_instantiator", None)
@@ -86,14 +91,14 @@ class ArchitectureCLI(LightningCLI):
             # What to train is asked for; the module refuses a checkpoint of anything else.
             for name in ("space", "architecture"):
                 arguments.pop(name, None)
-        if not arguments:
-            return
         given = self.config[subcommand].model.class_path
         class_path = arguments.pop("_class_path", given)
         # A class may have several paths; a file's own is looked up, not imported.
         module, _, name = class_path.rpartition(".")
         if getattr(sys.modules.get(module), name, None) is not locate(given):
             fail(f"ckpt_path: {path} was written by {class_path}, not {given}")
+        if not arguments:
+            return
         model = {"class_path": given, "dict_kwargs": arguments}
         self.parser.exit_on_error = False
         try:
@@ -113,6 +118,10 @@ class ArchitectureCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """A search draws from its images itself: `fit` would take its candidates from there."""
         super().instantiate_classes()
+        if self._logger_asked_for is not None:
+            # What the run leaves as its config starts anew, and not in its folder.
+            config = self.config[self.subcommand]
+            config["ckpt_path"], config["trainer.logger"] = None, self._logger_asked_for
         if isinstance(self.model, Search):
             self.datamodule = None
 

@@ -23,7 +23,13 @@ from lightning_app.signals import AGREED
 MISTAKES = (ValueError, OSError, MisconfigurationException, ArgumentError)
 """What bad arguments and bad data raise; anything else is a bug, and keeps its traceback."""
 
-_PACKAGES = {"model": "models", "data": "datamodules", "trainer.callbacks": "callbacks"}
+_PACKAGES = {
+    "model": "models",
+    "data": "datamodules",
+    "trainer.callbacks": "callbacks",
+    "model.space": "models.spaces",
+    "model.indicator": "models.indicators",
+}
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """Troubles of the disk: never a bug, wherever they come up."""
 _STEPS = {"training_step", "validation_step", "test_step", "predict_step"}
@@ -120,10 +126,12 @@ def one_line(message: str, options: Collection[str] = ()) -> str:
         message: what jsonargparse says.
         options: known options, of which the one most like an unknown one is suggested.
     """
-    if found := re.match(r"unrecognized arguments: (.*)|.* does not accept option '(.+)'", message):
-        name = (found[1] or found[2]).split()[0].split("=")[0]
+    if found := re.match(
+        r"unrecognized arguments: (.*)|Subcommand '(\w+)' does not accept option '(.+)'", message
+    ):
+        name = (found[1] or found[3]).split()[0].split("=")[0]
         close = get_close_matches(name.lstrip("-"), {*options} - {name.lstrip("-")}, n=1)
-        hint = f"did you mean {close[0]}?" if close else "see lightning fit --help"
+        hint = f"did you mean {close[0]}?" if close else f"see lightning {found[2] or 'fit'} --help"
         return f"{name}: no such option; {hint}"
     if found := re.match(r"Problems parsing config: (.*)", message, re.DOTALL):
         return "config: no valid YAML: " + found[1].replace('in "<unicode string>",', "at")
@@ -204,7 +212,11 @@ def _classes(module: str) -> Iterable[str]:
     content = import_module(module)
     names = getattr(content, "__all__", dir(content))
     public = ((name, getattr(content, name)) for name in names)
-    return [n for n, value in public if inspect.isclass(value) and not inspect.isabstract(value)]
+    return [
+        name
+        for name, value in public
+        if inspect.isclass(value) and not inspect.isabstract(value) and not issubclass(value, tuple)
+    ]
 
 
 def _examples(key: str) -> str:

@@ -61,7 +61,7 @@ def continue_last(config: Any, subcommand: str) -> None:
         )
     config["ckpt_path"] = str(checkpoint) if checkpoint else None
     if str(logger.get("class_path")).endswith(TensorBoardLogger.__name__):
-        arguments["version"] = newest.name
+        arguments["version"] = int(newest.name[8:])
 
 
 def last_checkpoint(run: Path) -> Path | None:

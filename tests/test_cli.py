@@ -222,6 +222,19 @@ def damaged(kind: str) -> str:
     return path
 
 
+@pytest.mark.parametrize(
+    ("argument", "known"),
+    [("space", ".*models.spaces.DartsSpace"), ("indicator", ".*models.indicators.SynFlow")],
+)
+def test_a_search_s_classes_are_named(
+    capsys: pytest.CaptureFixture[str], argument: str, known: str
+) -> None:
+    config = str(QUICKSTART.parent / "search" / "sampling_digits.yaml")
+    line = error(capsys, "fit", "--config", config, f"--model.{argument}", "Nope")
+    said = rf"model.{argument}: no class 'Nope'; give an import path, such as {known}"
+    assert re.match(said, line), line
+
+
 @pytest.mark.parametrize("subcommand", ["fit", "test"])
 @pytest.mark.parametrize(
     ("kind", "line"),

@@ -174,6 +174,20 @@ def test_a_run_leaves_its_config() -> None:
     main(["fit", "--config", str(folder / "config.yaml"), *FAST])
 
 
+def test_a_continued_run_leaves_a_config_that_starts_anew() -> None:
+    """Or `test --config` on it would write into its folder."""
+    arguments = ["fit", "--config", str(QUICKSTART), "--model.width", "8"]
+    main([*arguments, "--trainer.max_epochs", "1"])
+    folder = Path("runs/quickstart/version_0")
+    first = written(folder)
+    main([*arguments, "--trainer.max_epochs", "2", "--ckpt_path", "last"])
+    assert list(Path("runs/quickstart").iterdir()) == [folder]
+    second = written(folder)
+    assert second["trainer"].pop("max_epochs") == 2
+    assert first["trainer"].pop("max_epochs") == 1
+    assert second == first
+
+
 @pytest.mark.slow
 def test_the_quickstart_runs_on_two_processes(tmp_path: Path) -> None:
     """As a user sees it, with the progress bar: that of one process must not ask the others."""

@@ -44,7 +44,7 @@ def test_the_newest_goes_on_in_its_own_folder(tmp_path: Path) -> None:
     given = config(tmp_path)
     continue_last(given, "fit")
     assert given.ckpt_path == str(newest)
-    assert given.trainer.logger.init_args.version == "version_10"
+    assert given.trainer.logger.init_args.version == 10
 
 
 @pytest.mark.parametrize("text", [TEST, PREDICT])
@@ -56,7 +56,7 @@ def test_folders_of_evaluations_are_passed_over(tmp_path: Path, text: str, subco
     continue_last(given, subcommand)
     assert given.ckpt_path == str(path)
     version = given.trainer.logger.init_args.version
-    assert version == ("version_0" if subcommand == "fit" else None)
+    assert version == (0 if subcommand == "fit" else None)
 
 
 def test_without_a_checkpoint_it_starts_again_in_its_folder(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_without_a_checkpoint_it_starts_again_in_its_folder(tmp_path: Path) -> N
     given = config(tmp_path)
     continue_last(given, "fit")
     assert given.ckpt_path is None
-    assert given.trainer.logger.init_args.version == "version_2"
+    assert given.trainer.logger.init_args.version == 2
     given = config(tmp_path)
     continue_last(given, "test")  # untrained weights are not what was asked for
     assert given.ckpt_path == str(path)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -45,11 +45,11 @@ def once(key: Hashable, compute: Callable[[], T]) -> T:
     if shared is not None and key in shared._kept:
         value, seconds = shared._kept[key]
         shared.saved += seconds
-        return value  # type: ignore[no-any-return]
+        return cast(T, value)
     return offer(key, compute, lambda value: value)
 
 
-def offer(key: Hashable, compute: Callable[[], T], kept: Callable[[T], Any]) -> T:
+def offer(key: Hashable, compute: Callable[[], T], kept: Callable[[T], object]) -> T:
     """Compute it in any case, and let others have what `kept` makes of it."""
     shared = _current.get()
     if shared is None:
@@ -61,6 +61,6 @@ def offer(key: Hashable, compute: Callable[[], T], kept: Callable[[T], Any]) -> 
 
 
 def _now() -> float:
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
     return time.perf_counter()

@@ -267,6 +267,9 @@ class Search(pl.LightningModule):
         """
         new = self.history[len(self._texts) :]
         self._texts += [json.dumps(entry, allow_nan=False) for entry in new]
+        # As Lightning's command line has it of modules that save their arguments.
+        kind = {"_class_path": f"{type(self).__module__}.{type(self).__qualname__}"}
+        checkpoint["hyper_parameters"] = checkpoint.get("hyper_parameters", {}) | kind
         checkpoint["search"] = {
             "settings": self.settings(),
             "drawn": self._drawn,

@@ -128,6 +128,15 @@ def test_a_checkpoint_of_another_version(runs, tmp_path, kind, what, said):
 
 
 @pytest.mark.slow
+def test_a_search_s_checkpoint_is_none_of_a_network(runs, tmp_path):
+    (path,) = runs.in_peace("pruning").rglob("last.ckpt")
+    line = runs.line([*runs.arguments("fit"), "--ckpt_path", str(path)], tmp_path)
+    assert line.endswith(
+        "last.ckpt was written by models.pruning_search.PruningSearch, not models.DagMLPClassifier"
+    )
+
+
+@pytest.mark.slow
 def test_a_checkpoint_cut_in_half(runs, tmp_path):
     """A whole one beside it is named, and can be gone on from."""
     assert runs.run([*runs.arguments("fit"), *SHORT], tmp_path) == 0
