@@ -30,7 +30,9 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 STANDINS = ("lightning", "python", "torchrun", "srun", "make", "pip", ".venv/bin/tensorboard")
 STANDIN = r"""#!/bin/sh
-printf '%s\0' "PYTHONPATH=$PYTHONPATH" {name} "$@" | tr '\n' ' ' | cat - '{end}' >> '{record}'
+printf '%s\0' "PYTHONPATH=$PYTHONPATH" {name} "$@" | tr '\n' ' ' | cat - '{end}' > '{record}'$$
+cat '{record}'$$ >> '{record}'  # in one piece: others may run at the same time
+rm '{record}'$$
 """
 KINDS = {"sh", "bash", "python", "yaml", "math", ""}
 """Languages of fenced blocks; those without one show output, formulas are not run."""
