@@ -1,7 +1,5 @@
 """The sampling search as a fit: counts, determinism, failures, files."""
 
-import copy
-import functools
 import json
 from pathlib import Path
 
@@ -14,16 +12,11 @@ from datamodules import DigitsDataModule
 from models import DepthWidthFilter, SamplingSearch
 from models.indicators import (
     ActivationOverlap,
-    Expressivity,
     Indicator,
-    Layers,
     LinearRegions,
-    Parameters,
-    Progressivity,
     RankAggregate,
     SynFlow,
 )
-from models.networks import NasBench201Network
 from models.search.sampling import draw_distinct
 from models.spaces import DartsSpace, NasBench201Space
 from models.topology import effective_depth_width
@@ -225,27 +218,6 @@ def test_real_indicators_and_their_aggregate(tmp_path):
     assert all(1 <= scores["linear_regions"][0] <= 3000 for scores in done)
 
 
-def test_indicators_share_a_network_and_score_as_alone(tmp_path, monkeypatch):
-    parts = [ActivationOverlap(), SynFlow(), Convolutions()]
-    sizes = {"channels": 4, "cells_per_stage": 1}
-    together = small(indicator=RankAggregate(parts), samples=3, network=sizes)
-    built = []
-    network = NasBench201Space.network
-
-    @functools.wraps(network)
-    def counted(self, architecture, *arguments, **sizes):
-        built.append(str(architecture))
-        return network(self, architecture, *arguments, **sizes)
-
-    monkeypatch.setattr(NasBench201Space, "network", counted)
-    run(together, tmp_path)
-    assert built == [str(cell) for cell in together.kept]
-    for part in parts:
-        alone = small(indicator=part, samples=3, network=sizes)
-        run(alone, tmp_path)
-        assert alone.scores_of(part.name) == together.scores_of(part.name)
-
-
 def test_naswot_is_the_default_and_sees_the_proxy(tmp_path):
     search = SamplingSearch(DigitsDataModule(), NasBench201Space(), samples=2)
     assert isinstance(search.indicator, ActivationOverlap)
@@ -271,57 +243,6 @@ def test_darts_ends_in_a_genotype(tmp_path):
         assert 5.7 <= found["width"] <= 15.3
     network = space.network(genotype, channels=4, cells=3)
     assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 10)
-
-
-class TwiceInitialised(Expressivity):
-    """Changes the network, and leaves it as it was found."""
-
-    name = "twice_initialised"
-    shares = False
-
-    def score(self, network, images, labels):
-        first = super().score(network, images, labels)
-        other = copy.deepcopy(network.state_dict())
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.mul_(1 + torch.rand(parameter.shape))
-        second = super().score(network, images, labels)
-        network.load_state_dict(other)
-        return second - first
-
-
-def test_indicators_share_forwards_unless_they_change_the_network(tmp_path, monkeypatch):
-    parts = [Expressivity(), TwiceInitialised(), Parameters(), Layers(), Progressivity()]
-    sizes = {"channels": 4, "cells_per_stage": 1}
-    together = small(indicator=RankAggregate(parts), samples=3, network=sizes)
-    forwards = []
-    forward = NasBench201Network.forward
-    monkeypatch.setattr(
-        NasBench201Network, "forward", lambda self, x: forwards.append(len(x)) or forward(self, x)
-    )
-    run(together, tmp_path)
-    # features, twice in between, and two images for parameters in use
-    assert forwards == 3 * [4, 4, 4, 2]
-    for part in parts:
-        alone = small(indicator=part, samples=3, network=sizes)
-        run(alone, tmp_path)
-        assert alone.scores_of(part.name) == together.scores_of(part.name), part.name
-
-
-def test_milliseconds_are_those_of_an_indicator_alone(tmp_path, monkeypatch):
-    now = 0.0
-
-    def features(*_):
-        nonlocal now
-        now += 1
-        return [torch.randn(4, 3, 8, 8), torch.randn(4, 3, 8, 8)], None
-
-    monkeypatch.setattr("models.indicators.az_nas.block_features", features)
-    monkeypatch.setattr("time.perf_counter", lambda: now)
-    search = small(indicator=RankAggregate([Expressivity(), Progressivity()]), samples=2)
-    run(search, tmp_path)
-    assert now == 2
-    assert search.milliseconds == {"expressivity": [1000, 1000], "progressivity": [1000, 1000]}
 
 
 def test_scores_are_those_of_a_checkpoint_read_later(tmp_path):

@@ -1,11 +1,15 @@
 """What indicators share is what each computes alone, and takes as long in the books."""
 
+import copy
 import itertools
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from datamodules import DigitsDataModule
+from models import SamplingSearch
 from models.indicators import (
     Expressivity,
     Flops,
@@ -13,10 +17,12 @@ from models.indicators import (
     Layers,
     Parameters,
     Progressivity,
+    RankAggregate,
     SynFlow,
     Trainability,
 )
 from models.indicators.shared import Shared, offer, once
+from models.networks import NasBench201Network
 from models.spaces import DartsSpace, NasBench201Space
 
 IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -110,3 +116,85 @@ def test_saved_is_the_time_of_what_was_asked_for_again(monkeypatch: pytest.Monke
         assert (now, found.saved) == (11, 10)
         once("b", lambda: taking(1, inner="a"))
         assert (now, found.saved) == (11, 21)
+
+
+# In a search --------------------------------------------------------------------------------------
+
+
+class TwiceInitialised(Expressivity):
+    """Changes the network, and leaves it as it was found."""
+
+    name = "twice_initialised"
+    shares = False
+
+    def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        first = super().score(network, images, labels)
+        found = copy.deepcopy(network.state_dict())
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.mul_(1 + torch.rand(parameter.shape))
+        second = super().score(network, images, labels)
+        network.load_state_dict(found)
+        return second - first
+
+
+def search(*indicators: Indicator) -> SamplingSearch:
+    """Over three cells of the seed, ready to evaluate them."""
+    sizes = {"channels": 4, "cells_per_stage": 1}
+    made = SamplingSearch(
+        DigitsDataModule(),
+        NasBench201Space(),
+        samples=3,
+        indicator=RankAggregate(indicators),
+        batch_size=4,
+        network=sizes,
+    )
+    made.images.setup("fit")
+    made.on_fit_start()
+    return made
+
+
+def test_a_search_builds_each_network_and_runs_each_forward_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """But lets an indicator that changes the network compute by itself."""
+    parts = [Expressivity(), TwiceInitialised(), Parameters(), Layers(), Progressivity()]
+    alone = [[own.evaluate(cell) for cell in own.kept] for own in map(search, parts)]
+    together = search(*parts)
+    built, forwards = [], []
+    init, forward = NasBench201Network.__init__, NasBench201Network.forward
+
+    def counted_init(self: NasBench201Network, *args: Any, **kwargs: Any) -> None:
+        built.append(args)
+        init(self, *args, **kwargs)
+
+    def counted_forward(self: NasBench201Network, x: Tensor) -> Tensor:
+        forwards.append(len(x))
+        return forward(self, x)
+
+    monkeypatch.setattr(NasBench201Network, "__init__", counted_init)
+    monkeypatch.setattr(NasBench201Network, "forward", counted_forward)
+    found = [together.evaluate(cell) for cell in together.kept]
+    assert len(built) == 3
+    # features, twice in between, and two images for parameters in use
+    assert forwards == 3 * [4, 4, 4, 2]
+    for part, own in zip(parts, alone, strict=True):
+        assert [one["scores"][part.name] for one in found] == [
+            one["scores"][part.name] for one in own
+        ]
+
+
+def test_milliseconds_are_those_of_an_indicator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def features(*_: Any) -> tuple[list[Tensor], None]:
+        nonlocal now
+        now += 1
+        return [torch.randn(4, 3, 8, 8), torch.randn(4, 3, 8, 8)], None
+
+    monkeypatch.setattr("models.indicators.az_nas.block_features", features)
+    made = search(Expressivity(), Progressivity())
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    made.evaluate(made.kept[0])
+    assert now == 1
+    assert made.milliseconds == {"expressivity": [1000], "progressivity": [1000]}
