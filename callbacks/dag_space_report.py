@@ -11,9 +11,14 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
-from callbacks.csv_file import write_csv
-from callbacks.dag_space_figures import accuracy_over_depth_width, convergence, training_curves
-from callbacks.dag_space_table import (
+from callbacks.probe import probe
+from models.analysis.csv_file import write_csv
+from models.analysis.dag_space_figures import (
+    accuracy_over_depth_width,
+    convergence,
+    training_curves,
+)
+from models.analysis.dag_space_table import (
     PREDICTORS,
     DagSpaceTable,
     Member,
@@ -21,7 +26,6 @@ from callbacks.dag_space_table import (
     predict,
     rank_correlations,
 )
-from callbacks.probe import probe
 
 
 @runtime_checkable

@@ -10,11 +10,11 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_info
 
-from callbacks.csv_file import write_csv
-from callbacks.depth_width_map import depth_width_map
-from callbacks.indicator_figures import score_against_accuracy
-from callbacks.indicator_table import Scores, as_text, ranking
-from callbacks.nasbench201_table import (
+from models.analysis.csv_file import write_csv
+from models.analysis.depth_width_map import depth_width_map
+from models.analysis.indicator_figures import score_against_accuracy
+from models.analysis.indicator_table import Scores, as_text, ranking
+from models.benchmarks.nasbench201 import (
     COLUMNS,
     Table,
     read_table,

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities import rank_zero_info
 
-from callbacks.nasbench201_table import (
+from models.benchmarks.nasbench201 import (
     COLUMNS,
     Table,
     read_table,

@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
-from callbacks.csv_file import write_csv
+from models.analysis.csv_file import write_csv
 
 
 @runtime_checkable

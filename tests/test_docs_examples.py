@@ -17,10 +17,10 @@ import torch
 import torchvision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks.csv_file import write_csv
-from callbacks.dag_space_figures import PAPER_DAGS
-from callbacks.dag_space_table import PREDICTORS, DagSpaceTable, member_rows
 from lightning_app.cli import main
+from models.analysis.csv_file import write_csv
+from models.analysis.dag_space_figures import PAPER_DAGS
+from models.analysis.dag_space_table import PREDICTORS, DagSpaceTable, member_rows
 from models.spaces import SearchSpace
 from models.topology import effective_depth_width, trace
 

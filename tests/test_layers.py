@@ -14,21 +14,40 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("lightning_app", "callbacks", "datamodules", "models")
 # Layer: the layers that it may import, besides itself.
 ALLOWED = {
-    "lightning_app": {"callbacks", "datamodules", "models", "models.search"},
-    "callbacks": {"models.indicators", "models.topology"},
+    "lightning_app": {"callbacks", "datamodules", "models", "models.classifiers", "models.search"},
+    "callbacks": {"models.analysis", "models.benchmarks", "models.indicators", "models.topology"},
     "datamodules": set(),
+    "models.seeding": set(),
     "models.topology": set(),
-    "models.indicators": set(),
     "models.networks": {"models.topology"},
     "models.spaces": {"models.networks", "models.topology"},
-    "models.search": {"models.spaces", "models.networks", "models.topology", "models.indicators"},
-    "models": {
-        "models.search",
-        "models.spaces",
-        "models.networks",
-        "models.topology",
+    "models.indicators": {"models.topology"},
+    "models.benchmarks": {"models.spaces", "models.topology"},
+    "models.analysis": {
+        "models.benchmarks",
         "models.indicators",
+        "models.spaces",
+        "models.topology",
     },
+    "models.search": {
+        "models.analysis",
+        "models.benchmarks",
+        "models.indicators",
+        "models.networks",
+        "models.seeding",
+        "models.spaces",
+        "models.topology",
+    },
+    "models.classifiers": {
+        "models.analysis",
+        "models.benchmarks",
+        "models.indicators",
+        "models.networks",
+        "models.seeding",
+        "models.spaces",
+        "models.topology",
+    },
+    "models": {"models.classifiers", "models.search"},
 }
 
 

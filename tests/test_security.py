@@ -19,7 +19,6 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, SVHN
 
-from callbacks.nasbench201_table import read_table
 from datamodules import CIFAR10DataModule, SVHNDataModule
 from datamodules.folder_source import FolderSource
 from datamodules.imagenet16_cache import build, is_whole
@@ -27,6 +26,7 @@ from datamodules.mnist import read_idx
 from lightning_app.checkpoint_io import SafeCheckpointIO
 from lightning_app.cli import main
 from models import DagMLPClassifier
+from models.benchmarks.nasbench201 import read_table
 from models.search import ScoreCache
 from models.spaces import DartsSpace, NasBench201Space, read_architecture
 

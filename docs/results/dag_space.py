@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from callbacks.dag_space_figures import PAPER_DAGS
-from callbacks.dag_space_table import PREDICTORS, DagSpaceTable, rank_correlations, read_csv
+from models.analysis.dag_space_figures import PAPER_DAGS
+from models.analysis.dag_space_table import PREDICTORS, DagSpaceTable, rank_correlations, read_csv
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:

@@ -1,6 +1,5 @@
 """Training-free indicators: pure functions of a network and a batch, and classes for searches."""
 
-from models.indicators._spectrum import KernelSpectrum, kernel_spectrum
 from models.indicators.activation_overlap import activation_overlap
 from models.indicators.az_nas import Expressivity, Progressivity, Trainability
 from models.indicators.base import Indicator
@@ -17,6 +16,7 @@ from models.indicators.rank_aggregate import RankAggregate
 from models.indicators.regions import LinearRegions
 from models.indicators.size import Flops, Layers, Parameters
 from models.indicators.snip import Snip
+from models.indicators.spectrum import KernelSpectrum, kernel_spectrum
 from models.indicators.synflow import SynFlow
 from models.indicators.vkdnw import VKDNW
 from models.indicators.zico import ZiCo

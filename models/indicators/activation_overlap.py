@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.indicators._relu_signs import pass_relu_signs
-from models.indicators._spectrum import kernel_spectrum
+from models.indicators.relu_signs import pass_relu_signs
+from models.indicators.spectrum import kernel_spectrum
 
 _EXACT = 2**24  # integers up to here are exact in float32
 

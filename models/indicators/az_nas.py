@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
-from models.indicators._blocks import block_features
-from models.indicators._evaluation import evaluation, finite
+from models.indicators._autograd.blocks import block_features
+from models.indicators._autograd.evaluation import evaluation, finite
 from models.indicators.base import Indicator
 from models.indicators.shared import offer, once
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from models.indicators._blocks import block_features
-from models.indicators._checks import check_outputs
-from models.indicators._evaluation import cross_entropy, evaluation, finite
+from models.indicators._autograd.blocks import block_features
+from models.indicators._autograd.checks import check_outputs
+from models.indicators._autograd.evaluation import cross_entropy, evaluation, finite
 from models.indicators.base import Indicator
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.indicators._evaluation import (
+from models.indicators._autograd.evaluation import (
     cross_entropy,
     evaluation,
     finite,

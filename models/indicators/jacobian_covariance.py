@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.indicators._evaluation import evaluation, finite, logits_of
+from models.indicators._autograd.evaluation import evaluation, finite, logits_of
 from models.indicators.base import Indicator
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor, nn
 
-from models.indicators._relu_signs import pass_relu_signs
+from models.indicators.relu_signs import pass_relu_signs
 
 
 def linear_regions(network: nn.Module, inputs: Tensor) -> int:

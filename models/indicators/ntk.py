@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.indicators._checks import (
+from models.indicators._autograd.checks import (
     check_draws_nothing,
     check_finite,
     check_inputs,
@@ -14,14 +14,14 @@ from models.indicators._checks import (
     check_repeats,
     random_state,
 )
-from models.indicators._fast_layers import fast_layers
-from models.indicators._frozen_batch_norm import FrozenBatchNorm, uses_batch_statistics
-from models.indicators._gram import Gram
-from models.indicators._layer_calls import plain_layers, recorded_calls
-from models.indicators._per_sample import add_per_sample, independent_calls
-from models.indicators._rows import add_rows
-from models.indicators._spectrum import KernelSpectrum, kernel_spectrum
-from models.indicators._untouched import exact_arithmetic, untouched
+from models.indicators._autograd.fast_layers import fast_layers
+from models.indicators._autograd.frozen_batch_norm import FrozenBatchNorm, uses_batch_statistics
+from models.indicators._autograd.gram import Gram
+from models.indicators._autograd.layer_calls import plain_layers, recorded_calls
+from models.indicators._autograd.per_sample import add_per_sample, independent_calls
+from models.indicators._autograd.rows import add_rows
+from models.indicators._autograd.untouched import exact_arithmetic, untouched
+from models.indicators.spectrum import KernelSpectrum, kernel_spectrum
 
 Output = Literal["sum", "trace"]
 

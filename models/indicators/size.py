@@ -3,7 +3,12 @@
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.indicators._evaluation import evaluation, logits_of, used_parameters, weighted_layers
+from models.indicators._autograd.evaluation import (
+    evaluation,
+    logits_of,
+    used_parameters,
+    weighted_layers,
+)
 from models.indicators.base import Indicator
 from models.indicators.shared import once
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from models.indicators._evaluation import (
+from models.indicators._autograd.evaluation import (
     cross_entropy,
     evaluation,
     finite,

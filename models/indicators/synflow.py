@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from models.indicators._evaluation import evaluation, finite, layer_weights
-from models.indicators._forwards import replaced_forwards
+from models.indicators._autograd.evaluation import evaluation, finite, layer_weights
+from models.indicators._autograd.forwards import replaced_forwards
 from models.indicators.base import Indicator
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from models.indicators._evaluation import (
+from models.indicators._autograd.evaluation import (
     evaluation,
     finite,
     logits_of,

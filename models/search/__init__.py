@@ -3,7 +3,7 @@
 from models.search.base import Evaluation, Search
 from models.search.depth_width_filter import DepthWidthFilter
 from models.search.describe import describe, describe_images
-from models.search.proxies import (
+from models.search.images import (
     ImageSource,
     NetworkSource,
     ProxyBatch,
@@ -11,6 +11,8 @@ from models.search.proxies import (
     draw_crops,
     random_crops,
 )
+from models.search.pruning_search import PruningSearch
+from models.search.sampling_search import SamplingSearch
 from models.search.score_cache import ScoreCache
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "ImageSource",
     "NetworkSource",
     "ProxyBatch",
+    "PruningSearch",
+    "SamplingSearch",
     "ScoreCache",
     "Search",
     "describe",

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from models.search.proxies import ImageSource, digest, draw_batch
+from models.search.images import ImageSource, digest, draw_batch
 
 FAILURES = (ValueError, ArithmeticError, RuntimeError)
 """What an evaluation may raise; it is recorded with its reason. All else is a mistake of ours."""

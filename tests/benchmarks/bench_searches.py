@@ -15,8 +15,8 @@ from models import PruningSearch, SamplingSearch
 from models.indicators import LinearRegions, NTKConditionNumber, activation_overlap
 from models.networks import initialise_
 from models.search import draw_batch, draw_crops
-from models.search.proxies import derive_seed, generator
-from models.search.pruning import Candidate, gain
+from models.search.pruning_rules import Candidate, gain
+from models.seeding import derive_seed, generator
 from models.spaces import NasBench201Space
 
 Score = Callable[[nn.Module, Tensor], float]

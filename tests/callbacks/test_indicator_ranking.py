@@ -11,10 +11,10 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks import IndicatorRanking
 from callbacks.indicator_ranking import aggregate
-from callbacks.indicator_table import agreement, as_text, ranking
-from callbacks.nasbench201_table import ARCHITECTURE, COLUMNS
 from datamodules import DigitsDataModule
 from models import DagMLPClassifier, SamplingSearch
+from models.analysis.indicator_table import agreement, as_text, ranking
+from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS
 from models.indicators import (
     EffectiveDepth,
     EffectiveWidth,

@@ -12,7 +12,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks import NasBench201Lookup
 from callbacks.nasbench201_lookup import look_up
-from callbacks.nasbench201_table import ARCHITECTURE, COLUMNS, read_table
+from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS, read_table
 
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
 MIDDLE = BEST.replace("none", "skip_connect")

@@ -11,8 +11,8 @@ from scipy.integrate import quad
 from torch import Tensor
 from torchvision.datasets import MNIST
 
-from models.indicators._spectrum import kernel_spectrum
 from models.indicators.nngp import nngp_kernel, paper_bound
+from models.indicators.spectrum import kernel_spectrum
 
 PAPER_DAGS = ("2_02_002", "1_01_222", "2_21_112")
 BRANCHED = (

@@ -192,7 +192,7 @@ def other_dimensions() -> nn.Module:
 
 @pytest.fixture(autouse=True)
 def fast_layers_on_small_batches_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.indicators._fast_layers._PIXELS", 0)
+    monkeypatch.setattr("models.indicators._autograd.fast_layers._PIXELS", 0)
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
@@ -280,8 +280,8 @@ def test_threads_do_not_matter(name: str) -> None:
 def test_small_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {name: empirical_ntk(*build(name), "frozen") for name in ("convolutions", "small maps")}
     torch.manual_seed(0)
-    monkeypatch.setattr("models.indicators._layer_gradients._ENTRIES", 50)
-    monkeypatch.setattr("models.indicators._gram._ENTRIES", 50)
+    monkeypatch.setattr("models.indicators._autograd.layer_gradients._ENTRIES", 50)
+    monkeypatch.setattr("models.indicators._autograd.gram._ENTRIES", 50)
     for name, expected in whole.items():
         torch.testing.assert_close(empirical_ntk(*build(name), "frozen"), expected)
 

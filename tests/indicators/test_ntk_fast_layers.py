@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from models.indicators._fast_layers import fast_layers
+from models.indicators._autograd.fast_layers import fast_layers
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def small_batches_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.indicators._fast_layers._PIXELS", 0)
+    monkeypatch.setattr("models.indicators._autograd.fast_layers._PIXELS", 0)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_elsewhere_nothing_is_replaced(device: str, batched: bool) -> None:
 
 
 def test_many_windows_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.indicators._fast_layers._ENTRIES", 10)
+    monkeypatch.setattr("models.indicators._autograd.fast_layers._ENTRIES", 10)
     layer, x = nn.Conv2d(2, 3, 3), torch.randn(2, 2, 6, 6)
     expected = layer(x)
     with fast_layers(nn.Sequential(layer), CPU):

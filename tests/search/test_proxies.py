@@ -5,7 +5,7 @@ import torch
 
 from datamodules import DigitsDataModule
 from models.search import ImageSource, ProxyBatch, draw_batch, random_crops
-from models.search.proxies import derive_seed, generator, seed_global
+from models.seeding import derive_seed, generator, seed_global
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from models.search.pruning import (
+from models.search.pruning_rules import (
     Candidate,
     Group,
     choose,

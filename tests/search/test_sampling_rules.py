@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.indicators import NTKConditionNumber, Parameters, RankAggregate, SynFlow
-from models.search.sampling import best, draw_distinct, merits, repeat
+from models.search.sampling_rules import best, draw_distinct, merits, repeat
 from models.spaces import NasBench201Space
 
 UP, DOWN = Parameters(), NTKConditionNumber()

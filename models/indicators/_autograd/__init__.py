@@ -1,0 +1,1 @@
+"""Private numerics of indicators: per-sample derivatives of a network left as it was found."""

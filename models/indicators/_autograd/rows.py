@@ -1,0 +1,62 @@
+"""Gram matrix of gradients, one backward pass per sample: for any network and parameter."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from models.indicators._autograd.gram import Gram
+
+Row = tuple[Tensor, ...]
+
+
+def add_rows(
+    gram: Gram, targets: Sequence[Tensor], theta: Sequence[Tensor], chunk_size: int
+) -> None:
+    """Add, for each function F (N), the kernel of its gradients by `theta`.
+
+    chunk_size: rows of ∂F/∂θ that one batched backward pass computes. On a CPU, single ones run
+    side by side, one on each of torch's threads.
+    """
+    for F in targets if theta else ():
+        # a parameter without gradient would come back without the axis of the rows
+        probe = torch.autograd.grad(F.sum(), theta, retain_graph=True, allow_unused=True)
+        used = [p for p, gradient in zip(theta, probe, strict=True) if gradient is not None]
+        if not used:
+            continue
+        cotangents = torch.eye(len(F), dtype=F.dtype, device=F.device)
+        side_by_side = F.device.type == "cpu" and chunk_size == 1
+        with _workers(torch.get_num_threads() if side_by_side else 1) as each:
+            rows = list(each(partial(_rows, F, used), torch.split(cotangents, chunk_size)))
+        for columns in zip(*rows, strict=True):
+            gram.add_columns(torch.cat(columns).flatten(1))
+
+
+def _rows(F: Tensor, theta: Sequence[Tensor], cotangents: Tensor) -> Row:
+    """Products of (rows, N) cotangents with ∂F/∂θ, (rows, *shape) for each parameter."""
+    if len(cotangents) == 1:
+        row = torch.autograd.grad(F, theta, cotangents[0], retain_graph=True)
+        return tuple(gradient[None] for gradient in row)
+    return torch.autograd.grad(F, theta, cotangents, retain_graph=True, is_grads_batched=True)
+
+
+@contextmanager
+def _workers(
+    threads: int,
+) -> Iterator[Callable[[Callable[[Tensor], Row], Iterable[Tensor]], Iterable[Row]]]:
+    """A `map` over that many threads, each of which works alone.
+
+    Rows are independent: torch's own way, all threads on one small layer at a time, has them wait
+    for each other.
+    """
+    if threads == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            yield pool.map
+        finally:
+            torch.set_num_threads(threads)

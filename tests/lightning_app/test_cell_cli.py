@@ -1,0 +1,219 @@
+"""From a search's file to a trained checkpoint, predictions and an exported file."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from lightning_app.cli import main
+from models import CellClassifier
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIG = str(CONFIGS / "train_digits.yaml")
+DARTS = str(CONFIGS / "train_darts_cifar10.yaml")
+SMALL = ["--model.sizes.channels", "4", "--trainer.enable_progress_bar", "false"]
+BARE = [*SMALL, "--trainer.callbacks", "null", "--trainer.logger", "false"]
+CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
+
+
+def train(*args: str) -> Path:
+    main(["fit", "--config", CONFIG, *BARE, "--trainer.max_epochs", "2", *args])
+    (path,) = Path("checkpoints").glob("*.ckpt")
+    return path
+
+
+def error(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """The one line of a run that must end with exit code 2."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        main(list(args))
+    assert exit_.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert "Traceback" not in "".join(lines)
+    (line,) = [line for line in lines if line.startswith("lightning: error: ")]
+    return line.removeprefix("lightning: error: ")
+
+
+@pytest.mark.usefixtures("command_line")
+def test_from_a_search_to_predictions() -> None:
+    search = [str(CONFIGS / "search" / "quickstart.yaml"), "--model.batch_size", "8"]
+    main(["fit", "--config", *search, "--trainer.callbacks", "null"])
+    found = "runs/search_quickstart/version_0/architecture.json"
+    fit = [*SMALL, "--trainer.callbacks", "null", "--trainer.max_epochs", "2"]
+    main(["fit", "--config", CONFIG, *fit, "--model.architecture", found])
+    run = Path("runs/train_digits/version_0")
+    (path,) = run.glob("checkpoints/*.ckpt")
+    model = CellClassifier.load_from_checkpoint(path, weights_only=True).eval()
+    assert model.text in Path(found).read_text()
+
+    digits = load_digits()
+    for i in range(4):
+        image = Image.fromarray((digits.images[i] * (255 / 16)).round().astype(np.uint8))
+        file = Path("new", "sub" * (i % 2), f"{i}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        image.save(file)
+    reuse = ["--config", str(run / "config.yaml"), "--ckpt_path", str(path)]
+    main(["predict", *reuse, "--data.predict_folder", "new"])
+    with open("runs/train_digits/version_1/predictions.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["0.png", "2.png", "sub/1.png", "sub/3.png"]
+    pixels = torch.from_numpy(digits.images[[0, 2, 1, 3]] * (255 / 16)).round()[:, None]
+    probabilities = model((pixels.float() / 255 - 0.3057) / 0.3760).softmax(1)
+    best, classes = probabilities.max(1)
+    assert [int(row["class_index"]) for row in rows] == classes.tolist()
+    assert [float(row["probability"]) for row in rows] == pytest.approx(best.tolist(), abs=1e-4)
+
+    main(["export", *reuse, "--output", "model.pt2"])
+    exported = torch.export.load("model.pt2").module()
+    x = torch.randn(3, 1, 8, 8)
+    torch.testing.assert_close(exported(x), model(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["--model.architecture", CELL.replace("nor_conv_1x1", "conv")], "operation 'conv'; allo"),
+        (["--model.architecture", CELL.replace("|none~2|", "|")], "node 3 is .* expected 3"),
+        (["--model.architecture", "nothere.json"], "architecture: no file nothere.json"),
+        (
+            ["--model.space", "darts"],
+            "architecture: .* is of the space nasbench201, expected darts",
+        ),
+        (["--model.space", "models.spaces.DartsSpace"], "nasbench201, expected darts"),
+        (["--model.space", "dart"], "space: expected one of darts, .*got 'dart'"),
+        (["--model.sizes.cells", "3"], "sizes: nasbench201 networks have no 'cells'; allowed"),
+        (["--model.drop_path", "0.2"], "drop_path: expected 0, networks of nasbench201 have none"),
+    ],
+)
+def test_mistakes(capsys: pytest.CaptureFixture[str], args: list[str], line: str) -> None:
+    fast = ["--trainer.fast_dev_run", "true", *BARE]
+    assert re.search(line, error(capsys, "fit", "--config", CONFIG, *fast, *args))
+
+
+@pytest.mark.usefixtures("command_line")
+def test_a_genotype_that_misses_an_input(capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path(DARTS).read_text()
+    Path("bad.yaml").write_text(text.replace("('dil_conv_3x3', 2)]", "('dil_conv_3x3', 0)]", 1))
+    assert re.search(
+        "architecture: normal: DARTS cell: node 5 takes input 0 twice",
+        error(capsys, "fit", "--config", "bad.yaml", "--trainer.fast_dev_run", "true"),
+    )
+
+
+@pytest.mark.usefixtures("command_line")
+def test_a_checkpoint_of_another_architecture(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(train())
+    args = ["--config", CONFIG, *BARE, "--ckpt_path", path, "--model.architecture", CELL]
+    assert re.match(
+        r"ckpt_path: the checkpoint is of the architecture \|nor_conv_3x3~0\|.*, not",
+        error(capsys, "fit", *args),
+    )
+    main(["test", *args])  # evaluating takes the checkpoint's
+
+
+@pytest.mark.usefixtures("command_line")
+def test_what_cannot_be_exported(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error(capsys, "export", "--config", CONFIG, *BARE, "--ckpt_path", "best")
+    assert line == "ckpt_path: expected a file, or last, got best"
+    search = str(CONFIGS / "search" / "quickstart.yaml")
+    line = error(capsys, "export", "--config", search, "--trainer.callbacks", "null")
+    assert line == "model: a search has no network to export; train what it found"
+
+
+# Real processes -----------------------------------------------------------------------------------
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+LAST = "checkpoints/last.ckpt"
+
+
+def command(folder: Path, kind: str) -> list[str]:
+    """A run of four epochs that fits on a CPU: of a cell, or of a genotype with drop-path."""
+    arguments = ["fit", "--config", CONFIG, "--trainer.max_epochs", "4", *SMALL]
+    if kind != "cell":
+        genotype = re.search(r">-\n((?: {6}.*\n)+)", Path(DARTS).read_text())
+        assert genotype
+        arguments += ["--model.space", "darts", "--model.architecture", genotype[1].strip()]
+        arguments += ["--model.sizes", "{channels: 2, cells: 2}", "--model.drop_path", "0.4"]
+    if kind == "ddp":
+        arguments += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+        arguments += ["--data.batch_size", "32"]
+    return [*arguments, "--trainer.logger.init_args.save_dir", str(folder)]
+
+
+def run(folder: Path, kind: str, before: str = "", *extra: str) -> int:
+    """Run the command line after some Python, in a process group of its own; its exit code."""
+    folder.mkdir(exist_ok=True)
+    script = folder / "run.py"  # a file: processes start others by it
+    script.write_text(f"{before}\nfrom lightning_app.__main__ import main\nmain()\n")
+    arguments = [sys.executable, str(script), *command(folder, kind), *extra]
+    return subprocess.run(
+        arguments, env=ENVIRONMENT, check=False, cwd=folder, start_new_session=True
+    ).returncode
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    (path,) = folder.rglob(LAST)
+    content = torch.load(path, weights_only=True)
+    assert content["epoch"] == 3
+    return content["state_dict"]
+
+
+KILL = """
+import os
+from models import CellClassifier
+step, count = CellClassifier.training_step, 0
+def counted(self, batch, batch_idx):
+    global count
+    count += 1
+    if count == 50 and self.global_rank == 0:  # in the third of four epochs of 21 steps
+        os.killpg(os.getpgrp(), {signal})
+    return step(self, batch, batch_idx)
+CellClassifier.training_step = counted
+"""
+
+NOTE = """
+import torch
+from models import CellClassifier
+def note(self):
+    parameters = dict(self.network.named_parameters())
+    torch.save((self.global_step, parameters), f"rank{self.global_rank}.pt")
+CellClassifier.on_train_end = note
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_same_steps_to_the_same_weights(tmp_path: Path) -> None:
+    assert run(tmp_path, "ddp", NOTE) == 0
+    (steps, first), (others, second) = (
+        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)
+    )
+    assert steps == others == 4 * 21  # as many as one process with batches of 64
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    kept = weights(tmp_path)
+    assert all(torch.equal(value, kept[f"network.{name}"]) for name, value in first.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cell", "darts", "ddp"])
+def test_stopped_and_resumed_reaches_the_same_weights(tmp_path: Path, kind: str) -> None:
+    assert run(tmp_path / "whole", kind) == 0
+    expected = weights(tmp_path / "whole")
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        folder = tmp_path / sign.name
+        run(folder, kind, KILL.format(signal=int(sign)))
+        (path,) = folder.rglob(LAST)
+        assert torch.load(path, weights_only=True)["epoch"] == 1
+        assert run(folder, kind, "", "--ckpt_path", "last") == 0
+        for name, value in weights(folder).items():
+            assert torch.equal(value, expected[name]), name

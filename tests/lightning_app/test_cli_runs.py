@@ -1,0 +1,202 @@
+"""Runs of the command line: the quickstart, checkpoints, help, and what is left behind."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightning_app.cli import main
+from models import DagMLPClassifier
+from models.topology import Dag
+
+QUICKSTART = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+FAST = ["--trainer.fast_dev_run", "true"]
+BARE = ["--trainer.callbacks", "null", "--trainer.logger", "false", "--model.width", "8"]
+
+pytestmark = pytest.mark.usefixtures("command_line")
+
+
+def test_quickstart_reaches_its_accuracy_and_logs_every_tag() -> None:
+    main(["fit", "--config", str(QUICKSTART)])
+    (folder,) = Path("runs/quickstart").iterdir()
+    seen = EventAccumulator(str(folder), {"scalars": 0, "images": 0, "histograms": 0}).Reload()
+    figures = {
+        f"{part}/{name}"
+        for part in ("train", "val", "test")
+        for name in ("loss", "accuracy", "class_accuracy")
+    }
+    ntk = {f"ntk/{n}" for n in ("log10_condition_number", "lambda_max", "lambda_min", "rank")}
+    tags = seen.Tags()
+    assert set(tags["scalars"]) >= {"effective_depth", "effective_width"} | figures | ntk
+    assert (tags["images"], tags["histograms"]) == (["topology"], ["ntk/log10_spectrum"])
+    assert seen.Scalars("test/accuracy")[-1].value >= 0.93
+    assert [e.value for e in seen.Scalars("effective_depth")] == [1.25] * 15
+    assert len(seen.Scalars("ntk/rank")) == len(seen.Histograms("ntk/log10_spectrum")) == 16
+
+
+def train(*args: str) -> Path:
+    """Train one epoch, and give its checkpoint."""
+    main(["fit", "--config", str(QUICKSTART), *BARE, "--trainer.max_epochs", "1", *args])
+    (path,) = Path("checkpoints").glob("*.ckpt")
+    return path
+
+
+def evaluate(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    capsys.readouterr()
+    main(["test", "--config", str(QUICKSTART), *BARE, *args])
+    return capsys.readouterr().out
+
+
+def test_a_checkpoint_of_the_command_line_loads_anywhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = train("--model.width", "12", "--model.dag", "1_01_222")
+    stored = torch.load(path, weights_only=True)["hyper_parameters"]
+    assert stored["optimizer"]["class_path"] == "torch.optim.SGD"
+    assert "images" not in stored
+
+    model = DagMLPClassifier.load_from_checkpoint(path, weights_only=True)
+    assert (model.network.width, model.topology()) == (12, Dag.parse("1_01_222"))
+    group = model.configure_optimizers().param_groups[0]
+    assert (group["lr"], group["momentum"]) == (0.05, 0.9)
+
+    # its arguments override those given: width 8 and another DAG
+    assert "test/accuracy" in evaluate(capsys, "--ckpt_path", str(path))
+    for name in ("DagMLPClassifier", "models.classifiers.dag_classifier.DagMLPClassifier"):
+        args = ["--model", name, "--model.dag", "2", "--ckpt_path", str(path)]
+        assert "test/accuracy" in evaluate(capsys, *args)
+
+
+def test_a_checkpoint_of_python_is_taken_too(capsys: pytest.CaptureFixture[str]) -> None:
+    path = train()
+    content = torch.load(path, weights_only=True)
+    for name in ("_class_path", "_instantiator", "optimizer"):
+        del content["hyper_parameters"][name]
+    content["hyper_parameters"]["width"] = 8
+    torch.save(content, "python.ckpt")
+    assert "test/accuracy" in evaluate(capsys, "--ckpt_path", "python.ckpt", "--model.width", "99")
+
+
+def test_help_says_what_each_subcommand_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "search architectures without training them" in text
+    assert "lightning fit --config configs/quickstart.yaml" in text
+    assert text.endswith("weights come from --ckpt_path")
+
+
+def test_the_dag_of_the_command_line_is_taken_as_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for dag in ("1_01_222", "2_02_002", "2"):
+        with pytest.raises(SystemExit):
+            main(["fit", "--config", str(QUICKSTART), "--model.dag", dag, "--print_config"])
+        printed = yaml.safe_load(capsys.readouterr().out)
+        assert printed["model"]["init_args"]["dag"] == dag
+
+
+@pytest.mark.parametrize(
+    ("subcommand", "stages"),
+    [
+        ("fit", ["train", "validate", "test"]),  # the quickstart tests after it
+        ("validate", ["validate"]),
+        ("test", ["test"]),
+        ("predict", ["predict"]),
+    ],
+)
+def test_subcommands(subcommand: str, stages: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    for stage in ("train", "validate", "test", "predict"):
+        name = f"on_{stage.replace('validate', 'validation')}_start"
+        monkeypatch.setattr(DagMLPClassifier, name, lambda _, stage=stage: begun.append(stage))
+    main([subcommand, "--config", str(QUICKSTART), *FAST, *BARE])
+    assert begun == stages
+
+
+def test_no_progress_bar_means_that_of_a_config_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = QUICKSTART.parent / "search" / "sampling_digits.yaml"
+    small = ["--model.samples", "8", "--model.batch_size", "4", "--trainer.logger", "false"]
+    for shown in ("true", "false"):
+        arguments = [*small, *FAST, "--trainer.enable_progress_bar", shown]
+        main(["fit", "--config", str(config), *arguments])
+        assert ("Round 0" in capsys.readouterr().out) is (shown == "true")
+
+
+def test_a_log_folder_that_is_a_file_is_said_to_be_that_of_the_logger(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(QUICKSTART)])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "Not a directory" in line
+    assert line.endswith("the folder is that of trainer.logger, see its save_dir")
+
+
+def test_evaluating_the_initialisation_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="no --ckpt_path: .* at initialisation"):
+        main(["test", "--config", str(QUICKSTART), *FAST, *BARE])
+
+
+def test_the_end_says_what_was_reached(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    logger = logging.getLogger("pytorch_lightning")
+    logger.addHandler(caplog.handler)
+    arguments = [*BARE[:2], "--model.width", "8", "--trainer.max_epochs", "1"]
+    main(["fit", "--config", str(QUICKSTART), *arguments])
+    logger.removeHandler(caplog.handler)
+    reached = r"DagMLPClassifier, epoch 1: train/accuracy 0\.\d+, val/accuracy 0\.\d+, test/acc"
+    assert re.search(reached, caplog.text)
+    assert re.search(r"Written to runs/quickstart/version_0; look at it with: tensorb", caplog.text)
+
+
+def written(folder: Path) -> dict[str, Any]:
+    return yaml.safe_load((folder / "config.yaml").read_text())
+
+
+def test_a_run_leaves_its_config() -> None:
+    main(["fit", "--config", str(QUICKSTART), "--trainer.callbacks", "null", "--model.width", "8",
+          "--trainer.max_epochs", "1"])  # fmt: skip
+    folder = Path("runs/quickstart/version_0")
+    assert written(folder)["model"]["init_args"]["width"] == 8
+    main(["fit", "--config", str(folder / "config.yaml"), *FAST])
+
+
+def test_a_continued_run_leaves_a_config_that_starts_anew() -> None:
+    """Or `test --config` on it would write into its folder."""
+    arguments = ["fit", "--config", str(QUICKSTART), "--model.width", "8"]
+    main([*arguments, "--trainer.max_epochs", "1"])
+    folder = Path("runs/quickstart/version_0")
+    first = written(folder)
+    main([*arguments, "--trainer.max_epochs", "2", "--ckpt_path", "last"])
+    assert list(Path("runs/quickstart").iterdir()) == [folder]
+    second = written(folder)
+    assert second["trainer"].pop("max_epochs") == 2
+    assert first["trainer"].pop("max_epochs") == 1
+    assert second == first
+
+
+@pytest.mark.slow
+def test_the_quickstart_runs_on_two_processes(tmp_path: Path) -> None:
+    """As a user sees it, with the progress bar: that of one process must not ask the others."""
+    command = [sys.executable, "-m", "lightning_app", "fit", "--config", str(QUICKSTART)]
+    command += ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.max_epochs", "3"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stderr
+    assert "DagMLPClassifier, epoch 3: train/accuracy" in done.stdout + done.stderr
+    assert "sync_dist" not in done.stderr

@@ -1,0 +1,150 @@
+"""Several machines: two nodes of `torchrun` on loopback give what one process gives."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
+PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+# One thread each: digits depend on how a sum is split among threads.
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+PRUNING = ["search/quickstart.yaml", "--model.batch_size", "8"]
+SAMPLING = ["search/sampling_digits.yaml", "--model.samples", "30", "--model.block_size", "10"]
+
+pytestmark = pytest.mark.slow
+
+
+def fit(name: str, *options: str) -> list[str]:
+    """Arguments of Python after `-m lightning_app`."""
+    return ["fit", "--config", str(CONFIGS / name), *options]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+    return port
+
+
+def two_nodes(folder: Path, arguments: list[str]) -> None:
+    """The shell lines of docs/scaling.md, in a working folder, on another port and config."""
+    (lines,) = re.findall(r"```sh\n(for rank in .*?)```", PAGE, re.DOTALL)
+    for old, new in (
+        ("fit --config configs/search/quickstart.yaml", shlex.join(arguments)),
+        ("29500", str(free_port())),
+        (" &\n", ' > "node$rank.txt" 2>&1 &\n'),
+    ):
+        assert lines.count(old) == 1
+        lines = lines.replace(old, new)
+    scripts = Path(sys.executable).parent
+    environment = ENVIRONMENT | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    shell = subprocess.Popen(
+        ["bash", "-c", lines], cwd=folder, env=environment, start_new_session=True
+    )
+    try:
+        shell.wait(timeout=500)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+    outputs = [(folder / f"node{rank}.txt").read_text() for rank in (0, 1)]
+    assert "All distributed processes registered. Starting with 2 processes" in outputs[0]
+    assert not any("Traceback" in output or "error:" in output for output in outputs), outputs
+
+
+def only_run(folder: Path) -> Path:
+    """One run was written, by rank 0 alone."""
+    (run,) = folder.glob("runs/*/version_*")
+    assert run.name == "version_0"
+    return run
+
+
+def found(folder: Path) -> dict[str, Any]:
+    """architecture.json without the time it took."""
+    result: dict[str, Any] = json.loads((only_run(folder) / "architecture.json").read_text())
+    assert result.pop("seconds") > 0
+    return result
+
+
+def logged(folder: Path) -> dict[str, list[float]]:
+    """Every scalar, in order; the step that it is logged at counts a rank's own evaluations."""
+    events = EventAccumulator(str(only_run(folder)))
+    events.Reload()
+    return {tag: [e.value for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+@pytest.mark.parametrize("arguments", [PRUNING, SAMPLING], ids=["pruning", "sampling"])
+def test_a_search_finds_and_logs_the_same(tmp_path: Path, arguments: list[str]) -> None:
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    for folder in (alone, together):
+        folder.mkdir()
+    command = [sys.executable, "-m", "lightning_app", *fit(*arguments)]
+    subprocess.run(command, cwd=alone, env=ENVIRONMENT, check=True, capture_output=True)
+    two_nodes(together, fit(*arguments))
+    assert found(together) == found(alone)
+    assert len(logged(alone)) > 3
+    assert logged(together) == logged(alone)
+
+
+def test_a_search_under_the_variables_of_slurm(tmp_path: Path) -> None:
+    """What `srun` sets for two tasks on two machines, here both this one."""
+    shared = ENVIRONMENT | {
+        "SLURM_JOB_ID": "1234",
+        "SLURM_JOB_NAME": "search",
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "1",
+        "SLURM_NNODES": "2",
+        "SLURM_NODELIST": "127.0.0.1",
+        "SLURM_LOCALID": "0",
+        "MASTER_PORT": str(free_port()),
+    }
+    options = ["--trainer.num_nodes", "2", "--trainer.devices", "1"]
+    command = [sys.executable, "-m", "lightning_app", *fit(*SAMPLING), *options]
+    tasks = [
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=shared | {"SLURM_PROCID": str(rank), "SLURM_NODEID": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        outputs = [task.communicate(timeout=400)[0] for task in tasks]
+    finally:
+        for task in tasks:
+            task.kill()
+    assert [task.returncode for task in tasks] == [0, 0], outputs
+    assert "Starting with 2 processes" in outputs[0]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    single = [sys.executable, "-m", "lightning_app", *fit(*SAMPLING)]
+    subprocess.run(single, cwd=alone, env=ENVIRONMENT, check=True, capture_output=True)
+    assert found(tmp_path) == found(alone)
+
+
+def test_training_runs(tmp_path: Path) -> None:
+    """A batch of 32 on each of two nodes is one of 64, up to rounding."""
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    for folder in (alone, together):
+        folder.mkdir()
+    short = ["quickstart.yaml", "--trainer.max_epochs", "2", "--trainer.callbacks", "null"]
+    command = [sys.executable, "-m", "lightning_app", *fit(*short)]
+    subprocess.run(command, cwd=alone, env=ENVIRONMENT, check=True, capture_output=True)
+    two_nodes(together, fit(*short, "--data.batch_size", "32"))
+    expected, got = logged(alone), logged(together)
+    assert got.keys() == expected.keys()
+    assert got["train/loss"] == pytest.approx(expected["train/loss"], rel=1e-4)

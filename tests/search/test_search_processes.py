@@ -1,0 +1,103 @@
+"""Both searches in processes of their own: two ranks, and kill -9 with a resume."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.search import ScoreCache
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "search"
+SEARCHES = {
+    "pruning": ["--config", str(CONFIGS / "quickstart.yaml"), "--model.repeats", "2"],
+    "sampling": [
+        "--config", str(CONFIGS / "sampling_digits.yaml"), "--model.samples", "24",
+        "--model.block_size", "4", "--model.batch_size", "8",
+    ],
+}  # fmt: skip
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+# The command line, which kills itself before an evaluation.
+KILLED = """
+import os, signal, sys
+from models.search import Search
+evaluate, left = Search._evaluate, int(sys.argv.pop(1))
+def counted(self, candidate):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return evaluate(self, candidate)
+Search._evaluate = counted
+from lightning_app.__main__ import main
+main()
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def fit(
+    folder: Path, name: str, *extra: str, before: tuple[str, ...] = ("-m", "lightning_app")
+) -> int:
+    arguments = [*SEARCHES[name], "--trainer.logger.init_args.save_dir", str(folder), *extra]
+    command = [sys.executable, *before, "fit", *arguments]
+    return subprocess.run(command, env=ENVIRONMENT, check=False, cwd=folder).returncode
+
+
+def found_in(folder: Path) -> dict[str, Any]:
+    (path,) = folder.rglob("architecture.json")
+    result = json.loads(path.read_text())
+    del result["seconds"]
+    return result
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What each search finds in one process that is left in peace."""
+    found = {}
+    for name in SEARCHES:
+        folder = tmp_path_factory.mktemp(name)
+        assert fit(folder, name) == 0
+        found[name] = found_in(folder)
+    return found
+
+
+def test_two_processes_prune_to_the_same(references: Any, tmp_path: Path) -> None:
+    assert fit(tmp_path, "pruning", "--trainer.devices", "2") == 0
+    assert found_in(tmp_path) == references["pruning"]
+
+
+def test_two_processes_pick_the_same_and_share_a_cache(references: Any, tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    assert fit(tmp_path, "sampling", "--trainer.devices", "2", "--model.cache", str(path)) == 0
+    found = found_in(tmp_path)
+    assert found == references["sampling"]
+    (setting,) = {json.dumps(json.loads(line)["setting"]) for line in path.open()}
+    cache = ScoreCache(path, json.loads(setting), found["settings"]["seed"])
+    assert len(cache) == found["counts"]["evaluated"]
+
+
+@pytest.mark.parametrize(
+    ("name", "evaluations"),
+    [
+        ("pruning", 3),
+        ("pruning", 16),
+        ("pruning", 30),
+        ("sampling", 2),
+        ("sampling", 6),
+        ("sampling", 9),
+    ],
+)
+def test_killed_in_any_round_and_resumed(
+    references: Any, tmp_path: Path, name: str, evaluations: int
+) -> None:
+    """SIGKILL in the first, second or third round; then `last`."""
+    killed = fit(tmp_path, name, before=("-c", KILLED, str(evaluations)))
+    assert killed == -signal.SIGKILL
+    assert not list(tmp_path.rglob("architecture.json"))
+    assert fit(tmp_path, name, "--ckpt_path", "last") == 0
+    assert found_in(tmp_path) == references[name]
