@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.classifiers.image_classifier import Batch, ImageClassifier
 from models.seeding import derive_seed
-from models.spaces import SearchSpace, read_architecture, space_named
+from models.spaces import SearchSpace, as_space, read_architecture
 from models.spaces.sizes import check_sizes
 
 MOBILE = 600_000_000
@@ -73,7 +73,7 @@ class CellClassifier(ImageClassifier):
         ),
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
-        space = space_named(space) if isinstance(space, str) else space
+        space = as_space(space)
         found = read_architecture(space, architecture)
         network = _build(space, found, in_shape, num_classes, dict(sizes or {}))
         super().__init__(network, num_classes, optimizer=optimizer, scheduler=scheduler)

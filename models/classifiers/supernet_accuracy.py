@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from models.classifiers.supernet_classifier import SupernetClassifier
 from models.indicators.base import Indicator
 from models.networks import Supernet
-from models.spaces import SearchSpace
+from models.spaces import SearchSpace, as_supernet_space
 
 
 class SupernetAccuracy(Indicator):
@@ -68,6 +68,7 @@ class SupernetAccuracy(Indicator):
                     f"checkpoint: {self._path} is of a supernet with {key}={trained[key]!r}, "
                     f"the search has {value!r}"
                 )
+        space = as_supernet_space(space, self.name)
         model = SupernetClassifier(space, in_shape, num_classes, trained["sizes"])
         try:
             model.load_state_dict(self._content["state_dict"])

@@ -15,7 +15,7 @@ from models.classifiers.image_classifier import Batch, ImageClassifier
 from models.classifiers.metrics import EpochMetrics
 from models.networks import Supernet
 from models.seeding import generator
-from models.spaces import SearchSpace, space_named
+from models.spaces import SupernetSpace, as_supernet_space
 from models.spaces.paths import random_path
 from models.spaces.sizes import check_sizes
 
@@ -38,7 +38,7 @@ class SupernetClassifier(ImageClassifier):
     `ddp_find_unused_parameters_true`.
 
     Args:
-        space: a search space, or its name: `nasbench201`, `darts`.
+        space: a search space with a supernet, or its name: `nasbench201`, `darts`.
         in_shape: (channels, height, width) of an image.
         num_classes: number of classes.
         sizes: of the supernet, as `space.supernet` takes them, such as `channels`; by default the
@@ -57,7 +57,7 @@ class SupernetClassifier(ImageClassifier):
 
     def __init__(
         self,
-        space: SearchSpace | str,
+        space: SupernetSpace | str,
         in_shape: Sequence[int],
         num_classes: int,
         sizes: dict[str, Any] | None = None,
@@ -73,7 +73,7 @@ class SupernetClassifier(ImageClassifier):
                 raise ValueError(f"{name}: expected {minimum} or more, got {value}")
         if len(in_shape) != 3:
             raise ValueError(f"in_shape: expected (channels, height, width), got {tuple(in_shape)}")
-        space = space_named(space) if isinstance(space, str) else space
+        space = as_supernet_space(space, type(self).__name__)
         check_sizes(space.supernet, sizes or {}, f"{space.name} supernets")
         network = space.supernet(num_classes, in_shape[0], **sizes or {})
         for module in network.modules():

@@ -1,6 +1,7 @@
-"""What every search shares: a fit of evaluations, its proxies and its random streams."""
+"""Searches, their rules on plain values, scoring, constraints and the cache of scores."""
 
-from models.search.base import Evaluation, Search
+from models.search.base import Search
+from models.search.constraints import Constraint, Limit
 from models.search.depth_width_filter import DepthWidthFilter
 from models.search.describe import describe, describe_images
 from models.search.images import (
@@ -14,16 +15,20 @@ from models.search.images import (
 from models.search.pruning_search import PruningSearch
 from models.search.sampling_search import SamplingSearch
 from models.search.score_cache import ScoreCache
+from models.search.scoring import Evaluation, Scorer
 
 __all__ = [
+    "Constraint",
     "DepthWidthFilter",
     "Evaluation",
     "ImageSource",
+    "Limit",
     "NetworkSource",
     "ProxyBatch",
     "PruningSearch",
     "SamplingSearch",
     "ScoreCache",
+    "Scorer",
     "Search",
     "describe",
     "describe_images",

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -18,17 +18,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 from models.search.images import ImageSource, digest, draw_batch
-
-FAILURES = (ValueError, ArithmeticError, RuntimeError)
-"""What an evaluation may raise; it is recorded with its reason. All else is a mistake of ours."""
-
-
-class Evaluation(TypedDict, total=False):
-    """What became of a candidate: its scores, or the reason why it has none."""
-
-    scores: dict[str, list[float]]
-    gains: dict[str, float]
-    error: str
+from models.search.scoring import Evaluation, attempt
 
 
 class Search(pl.LightningModule):
@@ -103,13 +93,12 @@ class Search(pl.LightningModule):
     def settings(self) -> dict[str, Any]:
         """What the result depends on, as builtins; a resumed search must have the same."""
 
-    @abstractmethod
     def state(self) -> dict[str, Any]:
-        """What a resume needs beside `history`: builtins and tensors."""
+        """Return what a resume needs beside `history`: builtins and tensors; nothing by default."""
+        return {}
 
-    @abstractmethod
     def load_state(self, state: dict[str, Any]) -> None:
-        """The inverse of `state`."""
+        """Invert `state`; `history` is restored before."""
 
     @abstractmethod
     def result(self) -> dict[str, Any]:
@@ -192,11 +181,9 @@ class Search(pl.LightningModule):
         self.optimizers().step()  # type: ignore[union-attr]
 
     def _evaluate(self, candidate: Any) -> Evaluation:
-        try:
-            with self.own_random_state(), torch.enable_grad():
-                return self.evaluate(candidate)
-        except FAILURES as error:
-            return {"error": f"{type(error).__name__}: {error}"}
+        with self.own_random_state(), torch.enable_grad():
+            evaluation = attempt(lambda: self.evaluate(candidate))
+        return {"error": evaluation} if isinstance(evaluation, str) else evaluation
 
     def own_random_state(self) -> AbstractContextManager[None]:
         """A block that may draw and seed, and leaves the global random state as it was."""

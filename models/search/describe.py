@@ -3,6 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from models.spaces import SearchSpace
+from models.topology import effective_depth_width
+
 
 def describe(thing: Any, leave_out: Collection[str] = ()) -> Any:
     """A thing's class and plain attributes, or its hyper-parameters where it has some.
@@ -49,3 +52,19 @@ def describe_images(source: Any) -> Any:
         source: the DataModule.
     """
     return describe(source, leave_out=IMMATERIAL)
+
+
+def describe_architecture(space: SearchSpace, architecture: Any) -> dict[str, Any]:
+    """Return how `architecture.json` names an architecture, for `read_architecture`.
+
+    `depth_width` has the effective depth and width of each cell; none in a space without graphs.
+    """
+    graphs = space.topologies(architecture)
+    return {
+        "architecture": space.format(architecture),
+        "space": space.name,
+        "cells": space.to_json(architecture),
+        "depth_width": {
+            name: effective_depth_width(graph)._asdict() for name, graph in graphs.items()
+        },
+    }

@@ -8,7 +8,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from models.spaces import SearchSpace
+from models.spaces import SupernetSpace
 from models.topology import effective_depth_width
 
 
@@ -38,7 +38,7 @@ class Group:
     prune_number: int
 
 
-def groups_of(space: SearchSpace, mask: Tensor, prune_number: int) -> list[Group]:
+def groups_of(space: SupernetSpace, mask: Tensor, prune_number: int) -> list[Group]:
     """What a round compares, from the full mask (cells, edges, operations).
 
     While any edge has more than one operation, a group is an edge and its candidates are the
@@ -67,14 +67,14 @@ def groups_of(space: SearchSpace, mask: Tensor, prune_number: int) -> list[Group
     return groups
 
 
-def label(space: SearchSpace, candidate: Candidate) -> str:
+def label(space: SupernetSpace, candidate: Candidate) -> str:
     """A unique readable name, such as `normal 0→2 sep_conv_3x3`."""
     source, target = space.edges[candidate.edge]
     removed = "edge" if candidate.operation is None else space.operations[candidate.operation]
     return f"{space.cells[candidate.cell]} {source}→{target} {removed}"
 
 
-def reserved(space: SearchSpace, mask: Tensor, group: Group, reserve: int) -> list[Candidate]:
+def reserved(space: SupernetSpace, mask: Tensor, group: Group, reserve: int) -> list[Candidate]:
     """The candidates of a group that depth and width spare from evaluation and from pruning.
 
     They are the `reserve` candidates whose (d̄, m̄) lie nearest the centroid of the group's, in

@@ -13,14 +13,14 @@ from models.indicators.base import Indicator, Proxy
 from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
 from models.networks import Supernet, initialise_
-from models.search.base import Evaluation, Search
-from models.search.describe import describe, describe_images
-from models.search.images import ProxyBatch, draw_batch, draw_crops
+from models.search.base import Search
+from models.search.describe import describe, describe_architecture, describe_images
+from models.search.images import ProxyBatch
 from models.search.pruning_rules import Candidate, choose, gain, groups_of, label, prune, reserved
+from models.search.scoring import Evaluation, check_indicators, draw_batches
 from models.seeding import derive_seed, generator
-from models.spaces import SearchSpace
+from models.spaces import SupernetSpace, as_supernet_space
 from models.spaces.sizes import check_sizes
-from models.topology import effective_depth_width
 
 DRAWS = 10
 """How often a repeat is drawn anew where the unpruned supernet's scores are not finite."""
@@ -49,7 +49,7 @@ class PruningSearch(Search):
 
     Args:
         images: DataModule whose training images the scores are taken on.
-        space: the search space.
+        space: a search space with a supernet, or its name: `nasbench201`, `darts`.
         depth_width: `reserve` or `off`.
         reserve: candidates kept per edge without evaluation (1 where edges are pruned).
         prune_number: operations pruned per edge and round.
@@ -69,7 +69,7 @@ class PruningSearch(Search):
     def __init__(
         self,
         images: pl.LightningDataModule,
-        space: SearchSpace,
+        space: SupernetSpace | str,
         depth_width: Literal["reserve", "off"] = "reserve",
         reserve: int = 2,
         prune_number: int = 1,
@@ -95,9 +95,9 @@ class PruningSearch(Search):
             raise ValueError(
                 "batch_norm: for the default scores alone; give it to those of `scores`"
             )
+        self.space = as_supernet_space(space, type(self).__name__)
         if supernet is not None:
-            check_sizes(space.supernet, supernet, f"{space.name} supernets", "supernet")
-        self.space = space
+            check_sizes(self.space.supernet, supernet, f"{self.space.name} supernets", "supernet")
         self.depth_width = depth_width
         self.reserve = reserve
         self.prune_number = prune_number
@@ -106,9 +106,7 @@ class PruningSearch(Search):
         self.scores = (
             [NTKConditionNumber(batch_norm), LinearRegions()] if scores is None else scores
         )
-        names = [score.name for score in self.scores]
-        if not names or len(set(names)) != len(names):
-            raise ValueError(f"scores: expected one or more different indicators, got {names}")
+        check_indicators(self.scores, "scores")
         self.batch_size = batch_size
         self.sizes = supernet or {}
         self.supernet = self._new_network("images")
@@ -230,18 +228,17 @@ class PruningSearch(Search):
 
     def _draw(self, key: tuple[int, ...]) -> _Repeat:
         """Networks and batches of one repeat."""
+        batches = draw_batches(
+            self.scores, self.images, self.batch_size, self.device, self.seed, *key
+        )
         networks: dict[Proxy, Supernet] = {}
-        batches: dict[Proxy, ProxyBatch] = {}
-        for proxy in dict.fromkeys(score.proxy for score in self.scores):
+        for proxy in batches:
             network = self._new_network(proxy)
             if proxy == "images":
                 initialise_(network, "fan_out", generator(self.seed, "weights", *key))
-                batch = draw_batch(self.images, self.batch_size, self.seed, *key)
             else:
                 initialise_(network, "fan_in", generator(self.seed, "regions", *key))
-                batch = draw_crops(self.images, self.seed, *key)
             networks[proxy] = network.train().to(self.device)
-            batches[proxy] = ProxyBatch(*(tensor.to(self.device) for tensor in batch))
         return _Repeat(networks, batches, {})
 
     def _score(self, repeat: _Repeat, number: int, mask: Tensor) -> dict[str, float]:
@@ -327,15 +324,8 @@ class PruningSearch(Search):
 
     def result(self) -> dict[str, Any]:
         """The architecture, its depth and width, and how it was found."""
-        depth_width = {
-            name: effective_depth_width(graph)._asdict()
-            for name, graph in self.space.topologies(self.mask).items()
-        }
         return {
-            "architecture": self.space.format(self.architecture),
-            "space": self.space.name,
-            "cells": self.space.to_json(self.architecture),
-            "depth_width": depth_width,
+            **describe_architecture(self.space, self.architecture),
             "settings": self.settings(),
             "evaluations": self.evaluation_count,
             "failed": self._failed(),

@@ -1,16 +1,27 @@
 """Search spaces: what may be searched, how it is written, and the networks it stands for."""
 
-from models.spaces.base import SearchSpace
+from models.spaces.base import ProxySetting, SearchSpace, SupernetSpace
 from models.spaces.darts import DartsSpace
+from models.spaces.extremes import Extremes
 from models.spaces.genotype import DartsGenotype
 from models.spaces.nasbench201 import NasBench201Space
-from models.spaces.reading import read_architecture, space_named
+from models.spaces.reading import (
+    as_space,
+    as_supernet_space,
+    read_architecture,
+    space_named,
+)
 
 __all__ = [
     "DartsGenotype",
     "DartsSpace",
+    "Extremes",
     "NasBench201Space",
+    "ProxySetting",
     "SearchSpace",
+    "SupernetSpace",
+    "as_space",
+    "as_supernet_space",
     "read_architecture",
     "space_named",
 ]

@@ -1,6 +1,8 @@
 """The DARTS space: a normal and a reduction cell of eight operations each (Liu et al. 2019)."""
 
 import math
+from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, Literal
 
 import networkx as nx
@@ -10,12 +12,13 @@ from torch import Tensor
 from models.networks.darts import DartsNetwork, DartsNetworkCifar, DartsNetworkImageNet
 from models.networks.darts_supernet import DartsSupernet
 from models.networks.masks import as_mask
-from models.spaces.base import SearchSpace
+from models.spaces.base import ProxySetting, SupernetSpace
+from models.spaces.extremes import Extremes
 from models.spaces.genotype import DartsGenotype
 from models.topology import DartsCell, supernet_graph
 
 
-class DartsSpace(SearchSpace[DartsGenotype]):
+class DartsSpace(SupernetSpace[DartsGenotype]):
     """Architectures are `DartsGenotype`s: in every node two edges with one operation each."""
 
     name = "darts"
@@ -66,6 +69,39 @@ class DartsSpace(SearchSpace[DartsGenotype]):
                 for source, column in zip(inputs, columns, strict=True)
             ]
         return DartsCell(tuple(pairs))
+
+    def mutate(self, architecture: DartsGenotype, generator: torch.Generator) -> DartsGenotype:
+        """Draw another operation or another input of one edge, uniformly over all neighbours."""
+        cells = [_own(architecture).normal, architecture.reduce]
+        neighbours = [(i, new) for i, cell in enumerate(cells) for new in self._neighbours(cell)]
+        place, new = neighbours[int(torch.randint(len(neighbours), (1,), generator=generator))]
+        cells[place] = new
+        return DartsGenotype(*cells)
+
+    def _neighbours(self, cell: DartsCell) -> Iterator[DartsCell]:
+        """Yield every cell that differs in one pair, the inputs of a node in order as drawn."""
+        for i, (operation, source) in enumerate(cell.edges):
+            node = DartsCell.NODES[i // 2]
+            other = cell.edges[i ^ 1]
+            pairs = [(name, source) for name in self.operations[1:] if name != operation]
+            pairs += [(operation, s) for s in range(node) if s not in (source, other[1])]
+            for pair in pairs:
+                first = i - i % 2
+                both = sorted((pair, other), key=lambda one: one[1])
+                yield DartsCell((*cell.edges[:first], *both, *cell.edges[first + 2 :]))
+
+    def proxy(self, size: Literal["small", "paper"], indicator: str) -> ProxySetting:
+        """Three cells of four channels, or the twenty of sixteen of NDS."""
+        if size == "small":
+            return ProxySetting({"channels": 4, "cells": 3}, 32)
+        return ProxySetting({"channels": 16, "cells": 20}, 128)
+
+    def extremes(self) -> Extremes:
+        """Return the paper's, centre 1.5 and 10.5, which are not those of Definition 4.1."""
+        return Extremes(
+            (Fraction("0.1"), Fraction("2.9")),
+            (Fraction("0.9"), Fraction("20.1")),
+        )
 
     def topology(self, cell: "DartsCell | Tensor") -> "nx.DiGraph[int]":
         """The graph of a `DartsCell`, or of the mask (14, 8) of one cell.

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 import torch
@@ -12,11 +12,26 @@ from torch import Tensor
 from models.networks.masks import as_mask
 from models.networks.nasbench201 import NasBench201Network
 from models.networks.nasbench201_supernet import NasBench201Supernet
-from models.spaces.base import SearchSpace
+from models.spaces.base import ProxySetting, SupernetSpace
 from models.topology import NasBench201Cell, supernet_graph
 
+_WIDE = ProxySetting({"channels": 16, "cells_per_stage": 1}, 32)
+_DEEP = ProxySetting({"channels": 4, "cells_per_stage": 5}, 16)
+_SMALL = {
+    "jacobian_covariance": _WIDE,
+    "expressivity": _WIDE,
+    "progressivity": _WIDE,
+    "zico": ProxySetting({"channels": 4, "cells_per_stage": 1}, 16),
+    "trainability": _DEEP,
+    "ntk_condition_number": _DEEP,
+    "snip": _DEEP,
+    "rank_aggregate": _DEEP,
+}
+"""By indicator, the cheapest of six settings whose τ is within 0.02 of the best (docs/search.md).
+Where an indicator is not named, that is four channels, one cell a stage and 32 images."""
 
-class NasBench201Space(SearchSpace[NasBench201Cell]):
+
+class NasBench201Space(SupernetSpace[NasBench201Cell]):
     """Architectures are `NasBench201Cell`s, written `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 
     In a mask an edge that keeps nothing stands for `none`.
@@ -60,6 +75,21 @@ class NasBench201Space(SearchSpace[NasBench201Cell]):
         """One of the 15,625, uniformly."""
         columns = torch.randint(len(self.operations), (len(self.edges),), generator=generator)
         return NasBench201Cell(tuple(self.operations[i] for i in columns.tolist()))
+
+    def mutate(self, architecture: NasBench201Cell, generator: torch.Generator) -> NasBench201Cell:
+        """Draw another operation on one edge, uniformly."""
+        operations = list(_own(architecture).operations)
+        edge = int(torch.randint(len(self.edges), (1,), generator=generator))
+        others = [name for name in self.operations if name != operations[edge]]
+        operations[edge] = others[int(torch.randint(len(others), (1,), generator=generator))]
+        return NasBench201Cell(tuple(operations))
+
+    def proxy(self, size: Literal["small", "paper"], indicator: str) -> ProxySetting:
+        """Return what was measured per indicator, or the benchmark's own networks."""
+        if size == "small":
+            standard = ProxySetting({"channels": 4, "cells_per_stage": 1}, 32)
+            return _SMALL.get(indicator, standard)
+        return ProxySetting({"channels": 16, "cells_per_stage": 5}, 128)
 
     def topology(self, cell: "NasBench201Cell | Tensor") -> "nx.DiGraph[int]":
         """The graph of an architecture, or of the mask (6, 5) of the cell.

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from models.networks.masks import check_fed
-from models.spaces import SearchSpace
+from models.spaces.base import SupernetSpace
 
 _TRIES = 1000
 
 
-def random_path(space: SearchSpace, generator: torch.Generator) -> Tensor:
+def random_path(space: SupernetSpace, generator: torch.Generator) -> Tensor:
     """The mask of an architecture: uniform over those that leave no node without input.
 
     A supernet does not run the others, in which a node would be empty (3,721 of the 15,625 cells of

@@ -1,29 +1,48 @@
-"""Reading an architecture that a search, a paper or a user wrote down."""
+"""Read an architecture that a search, a paper or a user wrote down."""
 
+import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from models.spaces.base import SearchSpace
-from models.spaces.darts import DartsSpace
-from models.spaces.nasbench201 import NasBench201Space
+from models.spaces.base import SearchSpace, SupernetSpace
 from models.topology._shown import shown
 
-SPACES: Mapping[str, Callable[[], SearchSpace]] = MappingProxyType(
-    {space.name: space for space in (NasBench201Space, DartsSpace)}
-)
-"""The spaces of this package by name."""
+
+def as_space(space: SearchSpace | str) -> SearchSpace:
+    """Return a space given as such or by its name. Raises ValueError as `space_named`."""
+    return space_named(space) if isinstance(space, str) else space
+
+
+def as_supernet_space(space: SearchSpace | str, asks: str) -> SupernetSpace:
+    """Return a space that has a supernet.
+
+    Args:
+        space: as such, or its name.
+        asks: who needs the supernet, for the message.
+
+    Raises:
+        ValueError: it has none.
+    """
+    space = as_space(space)
+    if not isinstance(space, SupernetSpace):
+        raise ValueError(
+            f"space: {asks} needs a supernet, {space.name} has none; "
+            "expected a models.spaces.SupernetSpace"
+        )
+    return space
 
 
 def space_named(name: str) -> SearchSpace:
-    """A space of this package, or of somebody's own whose module is imported, by its `name`.
+    """Build a space of this package, or of one's own whose module is imported, by its `name`.
 
     Raises:
         ValueError: there is none.
     """
-    known = {space.name: space for space in _subclasses(SearchSpace)} | dict(SPACES)
+    known: dict[str, type[SearchSpace]] = {}
+    for space in _spaces(SearchSpace):
+        known.setdefault(space.name, space)
     if name not in known:
         raise ValueError(
             f"space: expected one of {', '.join(sorted(known))}, or a SearchSpace, "
@@ -32,11 +51,12 @@ def space_named(name: str) -> SearchSpace:
     return known[name]()
 
 
-def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+def _spaces(kind: type[Any]) -> Iterator[type[Any]]:
+    """Yield the classes below `kind` that are spaces, those of this package first."""
     for space in kind.__subclasses__():
-        if hasattr(space, "name"):
+        if hasattr(space, "name") and not inspect.isabstract(space):
             yield space
-        yield from _subclasses(space)
+        yield from _spaces(space)
 
 
 def read_architecture(space: SearchSpace, given: str) -> Any:
@@ -61,19 +81,19 @@ def read_architecture(space: SearchSpace, given: str) -> Any:
     try:
         return space.parse(text)
     except ValueError as error:
-        for name, other in SPACES.items():
-            if name != space.name and _reads(other(), text):
+        for other in _spaces(SearchSpace):
+            if other.name != space.name and _reads(other, text):
                 raise ValueError(
-                    f"architecture: {shown(text)}{origin} is of the space {name}, "
+                    f"architecture: {shown(text)}{origin} is of the space {other.name}, "
                     f"expected {space.name}"
                 ) from None
         raise ValueError(f"architecture: {error}{origin}") from None
 
 
-def _reads(space: SearchSpace, text: str) -> bool:
+def _reads(space: type[SearchSpace], text: str) -> bool:
     try:
-        space.parse(text)
-    except ValueError:
+        space().parse(text)
+    except (ValueError, TypeError):  # TypeError: a space that is built with arguments
         return False
     return True
 
