@@ -1,15 +1,11 @@
 """What depth and width let through."""
 
-import itertools
-from fractions import Fraction
-
 import pytest
 import torch
 
 from models.search import DepthWidthFilter
-from models.search.depth_width_filter import compute_extremes, extremes_of
-from models.spaces import DartsGenotype, DartsSpace, NasBench201Space
-from models.topology import DartsCell, effective_depth_width
+from models.spaces import DartsGenotype, DartsSpace, NasBench201Space, SupernetSpace
+from models.topology import effective_depth_width
 
 RELEASED = {"depth": (0.99, 2.51), "width": (0.99, 3.01)}
 
@@ -18,41 +14,6 @@ RELEASED = {"depth": (0.99, 2.51), "width": (0.99, 3.01)}
 def nasbench201():
     """(cell, depth and width) of the whole space."""
     return [(cell, effective_depth_width(cell)) for cell in NasBench201Space().architectures()]
-
-
-def test_extremes_of_nasbench201_against_every_cell(nasbench201):
-    depths = [found.depth for _, found in nasbench201 if found.depth > 0]
-    widths = [found.width for _, found in nasbench201 if found.depth > 0]
-    depth, width = compute_extremes(NasBench201Space())
-    assert tuple(map(float, depth)) == (min(depths), max(depths))
-    assert tuple(map(float, width)) == (min(widths), max(widths))
-    assert depth == (Fraction(1, 4), 3)
-    assert width == (Fraction(1, 3), 4)
-
-
-def darts_cell(inputs, values):
-    """A cell by the two inputs of each node, and 1 where an edge has an operation of depth 1."""
-    names = ["sep_conv_3x3" if value else "max_pool_3x3" for value in values]
-    return DartsCell(tuple(zip(names, itertools.chain(*inputs), strict=True)))
-
-
-def test_extremes_of_darts_bound_every_cell_and_are_reached():
-    space = DartsSpace()
-    depth, width = compute_extremes(space)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(100):
-        for graph in space.topologies(space.random_architecture(generator)).values():
-            found = effective_depth_width(graph)
-            if found.depth > 0:
-                assert depth[0] <= found.depth <= depth[1]
-                assert width[0] <= found.width <= width[1]
-    chain = ((0, 1), (0, 2), (2, 3), (3, 4))
-    shallow = darts_cell(((0, 1), (0, 2), (2, 3), (0, 4)), (0, 0, 0, 0, 0, 0, 1, 0))
-    narrow = darts_cell(((0, 1), (0, 1), (0, 2), (0, 4)), (1, 1, 0, 0, 1, 1, 0, 1))
-    assert effective_depth_width(shallow).depth == depth[0]
-    assert effective_depth_width(darts_cell(chain, [1] * 8)).depth == float(depth[1])
-    assert effective_depth_width(narrow).width == float(width[0])
-    assert effective_depth_width(darts_cell(chain, [0] * 7 + [1])).width == width[1]
 
 
 def test_the_paper_s_rule():
@@ -64,7 +25,7 @@ def test_the_paper_s_rule():
     assert depth == (0.8, 2.2)
     assert width == (5.7, 15.3)
     assert DepthWidthFilter(1.0).ranges(DartsSpace()) == ((0.1, 2.9), (0.9, 20.1))
-    assert extremes_of(DartsSpace()) != compute_extremes(DartsSpace())
+    assert SupernetSpace.extremes(DartsSpace()) != DartsSpace().extremes()
 
 
 @pytest.mark.parametrize(("arguments", "kept"), [(RELEASED, 8226), ({}, 6256)])

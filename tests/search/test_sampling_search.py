@@ -367,7 +367,7 @@ def test_figures_are_logged(tmp_path):
         ({"seed": -1}, "seed: expected 0 or more"),
         (
             {"indicator": RankAggregate([Constant(), Constant()])},
-            "indicator: expected different indicators",
+            "indicator: expected one or more different indicators",
         ),
         ({"indicator": RankAggregate([nn.ReLU()])}, "expected models.indicators.Indicator .*ReLU"),
         ({"indicator": Nameless()}, "a name and higher_is_better, got Nameless"),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.networks.masks import as_mask
 from models.networks.supernet import Supernet, SupernetCell
-from models.spaces import DartsSpace, NasBench201Space, SearchSpace
+from models.spaces import DartsSpace, NasBench201Space, SupernetSpace
 from models.topology import effective_depth_width, supernet_graph
 
 EDGES = ((0, 1), (0, 2), (1, 2))
@@ -39,7 +39,7 @@ class TinySupernet(Supernet):
         return self.cell(x)
 
 
-class TinySpace(SearchSpace[Words]):
+class TinySpace(SupernetSpace[Words]):
     """Two nodes of vectors, with operations of its own and without `none`."""
 
     name = "tiny"
@@ -94,13 +94,13 @@ class TinySpace(SearchSpace[Words]):
         return self.supernet(mask=self.mask_of(architecture))
 
 
-SPACES: list[SearchSpace[Any]] = [NasBench201Space(), DartsSpace(), TinySpace()]
+SPACES: list[SupernetSpace[Any]] = [NasBench201Space(), DartsSpace(), TinySpace()]
 every_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 
 
 @every_space
-def test_what_every_space_keeps(space: SearchSpace[Any]) -> None:
-    assert isinstance(space, SearchSpace)
+def test_what_every_space_keeps(space: SupernetSpace[Any]) -> None:
+    assert isinstance(space, SupernetSpace)
     assert [target for _, target in space.edges] == sorted(target for _, target in space.edges)
     generator = torch.Generator().manual_seed(5)
     state = torch.get_rng_state()
@@ -122,7 +122,7 @@ def test_what_every_space_keeps(space: SearchSpace[Any]) -> None:
 
 @every_space
 def test_an_architecture_and_its_mask_have_the_same_depth_and_width(
-    space: SearchSpace[Any],
+    space: SupernetSpace[Any],
 ) -> None:
     generator = torch.Generator().manual_seed(6)
     for _ in range(50):
@@ -138,7 +138,7 @@ def test_an_architecture_and_its_mask_have_the_same_depth_and_width(
 
 
 @every_space
-def test_supernets_follow_full_masks(space: SearchSpace[Any]) -> None:
+def test_supernets_follow_full_masks(space: SupernetSpace[Any]) -> None:
     x = torch.randn(2, 4) if space.name == "tiny" else torch.randn(2, 3, 8, 8)
     network = space.supernet()
     assert torch.equal(network.mask, space.full_mask())
@@ -151,7 +151,7 @@ def test_supernets_follow_full_masks(space: SearchSpace[Any]) -> None:
 
 
 def test_an_incomplete_space_is_refused() -> None:
-    class Incomplete(SearchSpace[str]):
+    class Incomplete(SupernetSpace[str]):
         name = "incomplete"
 
     with pytest.raises(TypeError, match="abstract"):
