@@ -21,7 +21,7 @@ ALLOWED = {
     "models.topology": set(),
     "models.networks": {"models.topology"},
     "models.spaces": {"models.networks", "models.topology"},
-    "models.indicators": {"models.topology"},
+    "models.indicators": {"models.networks", "models.topology"},  # of networks, their cost
     "models.benchmarks": {"models.spaces", "models.topology"},
     "models.analysis": {
         "models.benchmarks",

@@ -12,9 +12,9 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
-from torch.utils.flop_counter import FlopCounterMode
 
 from models.classifiers.image_classifier import Batch, ImageClassifier
+from models.networks.cost import Cost, cost
 from models.seeding import derive_seed
 from models.spaces import SearchSpace, as_space, read_architecture
 from models.spaces.sizes import check_sizes
@@ -50,7 +50,7 @@ class CellClassifier(ImageClassifier):
 
     Attributes:
         architecture: as the space's `parse` gives it.
-        multiply_adds: of convolutions and readout, for one image.
+        cost: live parameters, layers and multiply–adds, without the auxiliary head.
 
     Raises:
         FileNotFoundError: no such file.
@@ -95,7 +95,7 @@ class CellClassifier(ImageClassifier):
         self.drop_path = drop_path
         self.label_smoothing = label_smoothing
         self.compile_network = compile
-        self.multiply_adds = _multiply_adds(network, self.in_shape)
+        self.cost = _cost(network, self.in_shape)
         self._seed = torch.initial_seed()
 
     def topology(self) -> "nx.DiGraph[int] | dict[str, nx.DiGraph[int]]":
@@ -120,16 +120,19 @@ class CellClassifier(ImageClassifier):
     def _report_size(self) -> None:
         head = getattr(self.network, "auxiliary_head", None)
         auxiliary = sum(p.numel() for p in head.parameters()) if head is not None else 0
-        own = sum(p.numel() for p in self.network.parameters()) - auxiliary
+        unused = (
+            sum(p.numel() for p in self.network.parameters()) - auxiliary - self.cost.parameters
+        )
         rank_zero_info(
-            f"{self.text}: {own:,} parameters"
-            + (f" and {auxiliary:,} of the auxiliary head" if auxiliary else "")
-            + f", {self.multiply_adds / 1e6:.1f} M multiply–adds "
+            f"{self.text}: {self.cost.parameters:,} parameters"
+            + (f", {unused:,} of operations on no path to the output" if unused else "")
+            + (f", {auxiliary:,} of the auxiliary head" if auxiliary else "")
+            + f", {self.cost.multiply_adds / 1e6:.1f} M multiply–adds "
             f"for an image of {_size(self.in_shape)}"
         )
-        if self.in_shape[1:] == (224, 224) and self.multiply_adds >= MOBILE:
+        if self.in_shape[1:] == (224, 224) and self.cost.multiply_adds >= MOBILE:
             rank_zero_warn(
-                f"{self.multiply_adds / 1e6:.1f} M multiply–adds: ImageNet's mobile setting "
+                f"{self.cost.multiply_adds / 1e6:.1f} M multiply–adds: ImageNet's mobile setting "
                 f"allows less than {MOBILE // 10**6} M"
             )
 
@@ -208,25 +211,22 @@ def _build(
     return network
 
 
-def _multiply_adds(network: nn.Module, in_shape: Sequence[int]) -> int:
-    """Multiply–adds of one image, counted by torch; the auxiliary head is not.
+def _cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
+    """Count the network's cost; refuse images that its auxiliary head cannot take.
 
     Raises:
-        ValueError: images that the network, or its auxiliary head, cannot take.
+        ValueError: images that the network cannot take.
     """
-    twin: Any = copy.deepcopy(network).to("meta").eval()  # shapes alone: nothing is computed
-    image = torch.empty(1, *in_shape, device="meta")
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            twin(image)
-        if getattr(twin, "auxiliary_head", None) is not None:
-            twin.logits_and_auxiliary(image)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"in_shape: the network cannot take images of {_size(in_shape)}: {reason}"
-        ) from None
-    return int(counter.get_total_flops()) // 2
+    if getattr(network, "auxiliary_head", None) is not None:
+        twin: Any = copy.deepcopy(network).to("meta").eval()
+        try:
+            twin.logits_and_auxiliary(torch.empty(1, *in_shape, device="meta"))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"in_shape: the network cannot take images of {_size(in_shape)}: {reason}"
+            ) from None
+    return cost(network, in_shape)
 
 
 def _size(in_shape: Sequence[int]) -> str:

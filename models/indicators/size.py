@@ -1,22 +1,19 @@
-"""Size as an indicator: parameters, layers and operations that a network uses."""
+"""Live size as an indicator: parameters, layers and floating-point operations."""
 
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from models.indicators._autograd.evaluation import (
-    evaluation,
-    logits_of,
-    used_parameters,
-    weighted_layers,
-)
+from models.indicators._autograd.evaluation import evaluation
 from models.indicators.base import Indicator
 from models.indicators.shared import once
+from models.networks.cost import layers_with, live_operations, live_parameters
 
 
 class Parameters(Indicator):
-    """Number of trainable parameters that the logits depend on; higher is better.
+    """Number of live trainable parameters; higher is better.
 
-    Those of operations that a supernet's mask removes do not count.
+    Live is what lies on a path from the input to the output (`models.networks.cost`): operations
+    that a supernet's mask removes do not count, nor those that only `none` feeds or only feed
+    `none`.
     """
 
     name = "parameters"
@@ -25,11 +22,11 @@ class Parameters(Indicator):
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""
-        return float(sum(p.numel() for p in _used(network, images)))
+        return float(sum(p.numel() for p in _live(network, images)))
 
 
 class Layers(Indicator):
-    """Number of linear and convolution layers whose weights the logits depend on; higher is better.
+    """Number of linear and convolution layers with live weights; higher is better.
 
     The ℵ of VKDNW (arXiv 2502.04975); its code counts all parameter tensors instead.
     """
@@ -40,16 +37,14 @@ class Layers(Indicator):
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""
-        used = _used(network, images)
-        layers = weighted_layers(network).values()
-        return float(sum(layer.get_parameter("weight") in used for layer in layers))
+        return float(len(layers_with(network, _live(network, images))))
 
 
 class Flops(Indicator):
-    """Floating-point operations of the forward pass of one image; higher is better.
+    """Floating-point operations of the live part for one image; higher is better.
 
-    A multiplication and its addition are two. Convolutions and matrix products count, as
-    `torch.utils.flop_counter` does. It is also AZ-NAS's complexity (arXiv 2403.19232).
+    Twice the multiply–adds of convolutions and matrix products, as `torch.utils.flop_counter`
+    counts them. It is also AZ-NAS's complexity (arXiv 2403.19232).
     """
 
     name = "flops"
@@ -57,19 +52,23 @@ class Flops(Indicator):
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""
-        with (
-            evaluation(network, images, fast=False) as x,
-            FlopCounterMode(display=False) as counter,
-        ):
-            logits_of(network, x[:2])
-        return float(counter.get_total_flops() / 2)
+        _check(network)
+        with evaluation(network, images, fast=False) as x:
+            return live_operations(network, x[:2]) / 2
 
 
-def _used(network: nn.Module, images: Tensor) -> set[Tensor]:
-    """The trainable parameters that the logits depend on."""
+def _live(network: nn.Module, images: Tensor) -> set[Tensor]:
+    """Return the live trainable parameters."""
+    _check(network)
 
     def compute() -> set[Tensor]:
         with evaluation(network, images) as x:
-            return used_parameters(logits_of(network, x[:2]))
+            return live_parameters(network, x[:2])
 
-    return once(("used parameters", network, images), compute)
+    return once(("live parameters", network, images), compute)
+
+
+def _check(network: nn.Module) -> None:
+    """Raise ValueError for what has nothing to train, and so is no network to rank."""
+    if not any(p.requires_grad for p in network.parameters()):
+        raise ValueError(f"network ({type(network).__name__}) has no trainable parameter")

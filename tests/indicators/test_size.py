@@ -22,13 +22,15 @@ def test_counts_of_a_small_network() -> None:
     ]
 
 
-def test_parameters_of_a_network_are_all_of_them() -> None:
-    space = NasBench201Space()
-    cell = space.parse(
-        "|nor_conv_1x1~0|+|avg_pool_3x3~0|avg_pool_3x3~1|+|none~0|skip_connect~1|none~2|"
-    )
-    score = Parameters().score(space.network(cell), torch.randn(2, 3, 32, 32), torch.zeros(2))
-    assert score == 101_306
+def test_operations_on_no_path_do_not_count() -> None:
+    space, images, labels = NasBench201Space(), torch.randn(2, 3, 8, 8), torch.zeros(2)
+    path = "|nor_conv_1x1~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|"
+    dead = "|nor_conv_1x1~0|+|none~0|nor_conv_3x3~1|+|none~0|skip_connect~1|none~2|"
+    scores = [
+        [size.score(space.network(space.parse(text), channels=2), images, labels) for size in SIZES]
+        for text in (path, dead)
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_a_supernet_counts_what_its_mask_keeps() -> None:
