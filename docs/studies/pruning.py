@@ -18,7 +18,6 @@ import torch
 from _search import finish
 
 import models.indicators
-from callbacks.nasbench201_lookup import look_up
 from datamodules import ImageFolderDataModule
 from models import PruningSearch
 from models.benchmarks.nasbench201 import read_table
@@ -83,7 +82,7 @@ def main() -> None:
                     "seconds": round(found.seconds, 1),
                     "evaluations": found.evaluation_count,
                     "architecture": str(found.architecture),
-                } | look_up(table, str(found.architecture))
+                } | table.look_up(str(found.architecture))
                 _append(given.csv, row)
                 print(row, flush=True)
 
