@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -255,7 +256,7 @@ class Search(pl.LightningModule):
         new = self.history[len(self._texts) :]
         self._texts += [json.dumps(entry, allow_nan=False) for entry in new]
         # As Lightning's command line has it of modules that save their arguments.
-        kind = {"_class_path": f"{type(self).__module__}.{type(self).__qualname__}"}
+        kind = {"_class_path": public_path(type(self))}
         checkpoint["hyper_parameters"] = checkpoint.get("hyper_parameters", {}) | kind
         checkpoint["search"] = {
             "settings": self.settings(),
@@ -297,3 +298,11 @@ class Search(pl.LightningModule):
         self.was_finished = self.finished
         if self.finished and self._trainer is not None:
             self.trainer.should_stop = True  # or it would prune once more
+
+
+def public_path(cls: type) -> str:
+    """The shortest import path of a class: `models.PruningSearch`, whichever file holds it."""
+    parts = cls.__module__.split(".")
+    packages = (".".join(parts[:end]) for end in range(1, len(parts)))
+    holds = (p for p in packages if getattr(sys.modules.get(p), cls.__qualname__, None) is cls)
+    return f"{next(holds, cls.__module__)}.{cls.__qualname__}"
