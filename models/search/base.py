@@ -13,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -135,6 +136,13 @@ class Search(pl.LightningModule):
         """Hand on to the images."""
         self.images.prepare_data()
 
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Keep the last round too, for a resume, in checkpoints of which nothing else is asked."""
+        for callback in self.trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.save_last is None:
+                callback.save_last = True
+        return []
+
     def setup(self, stage: str) -> None:
         """Load the images; refuse what a search cannot run under.
 
@@ -144,8 +152,9 @@ class Search(pl.LightningModule):
         """
         if stage != "fit":
             raise MisconfigurationException(f"{type(self).__name__} runs with fit, not {stage}")
-        # Every round has another number of candidates.
+        # Every round has another number of candidates, fewer than Lightning logs at.
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+        self.trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
         self.images.setup("fit")
         # Settings leave out the folder, which for a folder of images decides what they are.
         self._drawn = digest(draw_batch(self.images, self.batch_size, self.seed))
