@@ -3,24 +3,27 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Threads of a small network mostly wait for each other.
-quickstart test test-all coverage mutations bench: export OMP_NUM_THREADS ?= 1
+quickstart test test-all coverage nightly bench: export OMP_NUM_THREADS ?= 1
 
-.PHONY: quickstart test test-all coverage mutations lint bench clean
+.PHONY: quickstart test test-all coverage nightly lint bench clean
+# Processes that share the tests; a file's tests stay together, with their fixtures.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 quickstart: $(VENV)/.installed
 	$(BIN)/lightning fit --config configs/quickstart.yaml
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow and not nightly"
 
 test-all: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not nightly"
 
 coverage: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow" --cov
+	$(PYTEST) -m "not slow and not nightly" --cov
 
-mutations: $(VENV)/.installed-test
-	$(BIN)/python -m pytest tests/mutations
+nightly: $(VENV)/.installed-test
+	$(PYTEST) -m nightly
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -2,33 +2,43 @@
 
 import ast
 import importlib
-import itertools
 import math
 import re
 import runpy
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 import torchvision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from datamodules import DigitsDataModule
 from lightning_app.cli import main
 from models.analysis.csv_file import write_csv
 from models.analysis.dag_space_figures import PAPER_DAGS
 from models.analysis.dag_space_table import PREDICTORS, DagSpaceTable, member_rows
-from models.spaces import SearchSpace
 from models.topology import effective_depth_width, trace
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
 
 
+ON_THE_COMMAND_LINE = (
+    "logit_spread",
+    "blobs",
+    "chain_space",
+    "small_space",
+    "gated_space",
+    "evolution",
+)
+
+
 def test_every_example_has_a_test() -> None:
-    tested = {"resnet18_monitors", "logit_spread", "blobs", "small_space", "gated_space"}
+    tested = {"resnet18_monitors", *ON_THE_COMMAND_LINE}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -43,7 +53,7 @@ def command_of(example: str) -> list[list[str]]:
 
 
 @pytest.mark.usefixtures("command_line")
-@pytest.mark.parametrize("example", ["logit_spread", "blobs", "small_space", "gated_space"])
+@pytest.mark.parametrize("example", ON_THE_COMMAND_LINE)
 def test_examples_run_from_the_command_line(
     example: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,7 +61,9 @@ def test_examples_run_from_the_command_line(
     for arguments in command_of(example):
         config = arguments.index("--config") + 1
         arguments[config] = str(EXAMPLES.parents[1] / arguments[config])
-        small = {"search/quickstart.yaml": "--model.batch_size=8"}
+        small = (
+            {"search/quickstart.yaml": "--model.batch_size=8"} if "--model" not in arguments else {}
+        )
         change = [small[name] for name in small if arguments[config].endswith(name)]
         main([*arguments, *change, "--trainer.fast_dev_run", "true"])
 
@@ -94,35 +106,26 @@ def test_blobs(example: ModuleType) -> None:
         example.BlobsDataModule(noise=-1)
 
 
-@pytest.mark.parametrize("example", ["small_space", "gated_space"], indirect=True)
-def test_spaces_keep_what_every_space_keeps(example: ModuleType) -> None:
-    name = {"small_space": "SmallSpace", "gated_space": "GatedSpace"}[example.__name__]
-    space = getattr(example, name)()
-    everything = {space.format(a) for a in map(space.parse, all_texts(space))}
-    assert len(everything) == space.count
-    generator = torch.Generator().manual_seed(0)
-    drawn = [space.random_architecture(generator) for _ in range(40)]
-    for cell in drawn:
-        assert space.parse(space.format(cell)) == cell
-        assert space.from_json(space.to_json(cell)) == cell
-        mask = space.mask_of(cell)
-        assert space.architecture_of(mask) == cell
-        of_cell, of_mask = (
-            effective_depth_width(space.topologies(one)["cell"]) for one in (cell, mask)
-        )
-        assert of_cell == of_mask
-        # The network of a cell has what its supernet has left of it, but for the stages.
-        assert space.network(cell)(torch.randn(2, 3, 8, 8)).shape == (2, 10)
-        assert space.supernet(mask=mask)(torch.randn(2, 3, 8, 8)).shape == (2, 10)
-        assert space.region_network(mask=mask)(torch.randn(2, 1, 3, 3)).shape == (2, 10)
-    with pytest.raises(ValueError, match="architecture: expected 3 of skip_connect"):
-        space.parse("none")
-    with pytest.raises(ValueError, match="mask: expected one operation on every edge"):
-        space.architecture_of(space.full_mask())
+def test_the_space_of_the_page_is_short() -> None:
+    """A space without a supernet needs less than 80 lines."""
+    assert len((EXAMPLES / "chain_space.py").read_text().splitlines()) < 80
 
 
-def all_texts(space: SearchSpace) -> Iterator[str]:
-    return map(" ".join, itertools.product(space.operations, repeat=len(space.edges)))
+@pytest.mark.parametrize("example", ["evolution"], indirect=True)
+def test_evolution_goes_on_where_it_stopped(example: ModuleType, quiet: dict[str, Any]) -> None:
+    def search(generations: int) -> Any:
+        return example.Evolution(DigitsDataModule(), "nasbench201", generations, population=4)
+
+    quiet |= {"enable_checkpointing": True, "max_epochs": -1}
+    whole, begun, resumed = search(3), search(3), search(3)
+    pl.Trainer(**quiet).fit(whole)
+    trainer = pl.Trainer(**quiet | {"max_epochs": 1})
+    trainer.fit(begun)
+    trainer.save_checkpoint("one.ckpt")
+    pl.Trainer(**quiet).fit(resumed, ckpt_path="one.ckpt", weights_only=True)
+    assert resumed.round == 3
+    assert resumed.history == whole.history
+    assert Path("architecture.json").is_file()
 
 
 @pytest.mark.parametrize("example", ["small_space"], indirect=True)

@@ -25,14 +25,14 @@ from models.networks.ends import head, stem
 from models.networks.masks import as_mask
 from models.networks.nasbench201 import stages
 from models.networks.operations import build_operation
-from models.spaces import SearchSpace
+from models.spaces import SupernetSpace
 from models.topology import supernet_graph
 
 Cell = tuple[str, ...]
 """The operation of every edge: hashable, so that equal values are the same architecture."""
 
 
-class SmallSpace(SearchSpace[Cell]):
+class SmallSpace(SupernetSpace[Cell]):
     """Cells written as three operations in a row, such as `nor_conv_3x3 skip_connect avg_pool_3x3`.
 
     Attributes:

@@ -3,7 +3,7 @@
 from models.search.base import Search
 from models.search.constraints import Constraint, Limit
 from models.search.depth_width_filter import DepthWidthFilter
-from models.search.describe import describe, describe_images
+from models.search.describe import describe, describe_architecture, describe_images
 from models.search.images import (
     ImageSource,
     NetworkSource,
@@ -31,6 +31,7 @@ __all__ = [
     "Scorer",
     "Search",
     "describe",
+    "describe_architecture",
     "describe_images",
     "draw_batch",
     "draw_crops",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from models.indicators.base import Indicator
 from models.spaces import SearchSpace
@@ -86,7 +87,7 @@ class Limit(Constraint):
             with torch.random.fork_rng([]):
                 torch.default_generator.manual_seed(0)
                 network = space.network(architecture, num_classes, in_shape[0], **sizes)
-                images, labels = torch.randn(2, *in_shape), torch.arange(2) % num_classes
+                images, labels = noise(2, in_shape, num_classes)
                 try:
                     score = self.indicator.score(network.train(), images, labels)
                 except (ValueError, ArithmeticError):
@@ -94,6 +95,12 @@ class Limit(Constraint):
             return least <= score <= greatest
 
         return keeps
+
+
+def noise(count: int, in_shape: Sequence[int], num_classes: int) -> tuple[Tensor, Tensor]:
+    """Return `count` images of N(0, 1), always the same, and labels of all classes in turn."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(count, *in_shape, generator=generator), torch.arange(count) % num_classes
 
 
 Filter = Constraint | list[Constraint] | None

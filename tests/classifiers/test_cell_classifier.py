@@ -281,7 +281,9 @@ def test_synchronised_batch_norm_keeps_the_names() -> None:
     assert not any(type(m) is nn.BatchNorm2d for m in converted.modules())
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.nightly)]
+)
 def test_compiled_is_the_same_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, trainer: Any
 ) -> None:

@@ -47,7 +47,7 @@ def accuracy(cell: str, data: ImageFolderDataModule, seed: int) -> float:
     return float(trainer.test(model, data, verbose=False)[0]["test/accuracy"])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.real_data
 def test_a_good_cell_beats_a_bad_one(shared_data: Path, tmp_path: Path) -> None:
     with tarfile.open(shared_data / "cifar10-jpeg-12k.tar") as archive:
