@@ -1,7 +1,7 @@
 """Which sum of log-ranks orders NAS-Bench-201 cells best, and which finds the best cells.
 
-    python tests/benchmarks/study_indicators.py --cells 3000 --batch 64 --output scores.csv
-    python tests/benchmarks/study_aggregates.py scores.csv
+    python docs/studies/indicators.py --cells 3000 --batch 64 --output scores.csv
+    python docs/studies/aggregates.py scores.csv
 
 Every set of up to `--size` indicators is judged on one half of the cells by CIFAR-10 alone: by
 Kendall's τ, and by the mean accuracy of the best-ranked of `--samples` random cells. The first few
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau, rankdata
-from study_indicators import DATA, DATASETS, SETTINGS, read
+from indicators import DATA, DATASETS, SETTINGS, read
 
 from models.spaces import NasBench201Space
 from models.topology import effective_depth_width
@@ -72,7 +72,7 @@ class Pool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scores", type=Path, help="what study_indicators.py wrote")
+    parser.add_argument("scores", type=Path, help="what indicators.py wrote")
     parser.add_argument("--cells", type=int, help="the first so many of the file; by default all")
     parser.add_argument("--names", nargs="+", help="indicators; by default those of the file")
     parser.add_argument("--size", type=int, default=6)

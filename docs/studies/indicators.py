@@ -3,7 +3,7 @@
 Scores n random cells on CIFAR-10 images, one thread, and compares the orders with the test
 accuracies after 200 epochs; times are of the processor. Run it from the root of the checkout:
 
-    python tests/benchmarks/study_indicators.py --cells 500 --batch 64 --output scores.csv
+    python docs/studies/indicators.py --cells 500 --batch 64 --output scores.csv
 
 Scores are appended to the file as they come. A second call goes on where the first was stopped;
 `--cells 0` only reports what is there.

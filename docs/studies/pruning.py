@@ -1,6 +1,6 @@
 """Quality of the pruning search on NAS-Bench-201: mean accuracy over seeds, per mode.
 
-python tests/benchmarks/study_pruning.py ../shared/data --seeds 10 --batch-norm frozen
+python docs/studies/pruning.py ../shared/data --seeds 10 --batch-norm frozen
 
 Rows are appended to a CSV as they come, so that a study can be stopped and continued.
 """
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--parameters", default="all")
     parser.add_argument("--output", default="sum")
     parser.add_argument("--scores", nargs="+", help="other indicators than the paper's pair")
-    parser.add_argument("--csv", type=Path, default=Path("runs/study_pruning.csv"))
+    parser.add_argument("--csv", type=Path, default=Path("runs/pruning.csv"))
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
 """Quality and cost of the sampling search on NAS-Bench-201, from a pool of cached scores.
 
-    python tests/benchmarks/study_sampling.py ../shared/data --pool 2000 --runs 500
+    python docs/studies/sampling.py ../shared/data --pool 2000 --runs 500
 
 Scores random cells on CIFAR-10 images, then searches many times over
 that pool: mean and standard deviation of the test accuracy of what is found, and the share of
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs="+", default=[100])
     parser.add_argument("--scores", nargs="+", choices=list(SCORES), default=["naswot"])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, default=Path("runs/study_sampling.jsonl"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/sampling.jsonl"))
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

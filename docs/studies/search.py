@@ -1,6 +1,6 @@
 """What the search by the default aggregate finds in all of NAS-Bench-201, over seeds.
 
-    python tests/benchmarks/study_search.py ../shared/data --seeds 0 1 2 3 4 5 6 7 8 9
+    python docs/studies/search.py ../shared/data --seeds 0 1 2 3 4 5 6 7 8 9
 
 Runs the search of configs/search/sampling_nasbench201_aggregate.yaml on JPEG images of CIFAR-10:
 a line per seed with the cell and its test accuracies, then mean and standard deviation. Each seed
@@ -36,13 +36,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--samples", type=int, help="instead of the config's")
-    parser.add_argument("--cache", type=Path, default=Path("runs/study_search.jsonl"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/search.jsonl"))
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     given = yaml.safe_load(CONFIG.read_text())["model"]["init_args"]
-    sizes = {name: given[name] for name in ("samples", "network", "batch_size", "block_size")}
+    sizes = {name: given[name] for name in ("samples", "block_size")}
     if args.samples is not None:
         sizes["samples"] = args.samples
     table = read_table(args.data / "nasbench201_test_accuracy.csv")

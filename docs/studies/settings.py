@@ -1,8 +1,8 @@
 """Cost and order of each indicator at every size of network and batch: what a proxy may save.
 
-    python tests/benchmarks/study_settings.py runs/settings --cells 300
+    python docs/studies/settings.py runs/settings --cells 300
 
-Scores the same random NAS-Bench-201 cells as `study_indicators.py` at a grid of settings (C maps,
+Scores the same random NAS-Bench-201 cells as `indicators.py` at a grid of settings (C maps,
 N cells per stage, B images), one CSV a setting; a second call goes on where the first was stopped,
 `--cells 0` only reports. Per indicator it prints processor ms per cell and Kendall's τ with the
 accuracy on each dataset. The setting of choice is the cheapest whose τ on CIFAR-10 over the first
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import torch
 from scipy.stats import kendalltau
-from study_indicators import DATA, DATASETS, SETTINGS, read, score_cells
+from indicators import DATA, DATASETS, SETTINGS, read, score_cells
 
 WITHIN = 0.02
 GRID = (
@@ -118,7 +118,7 @@ def main() -> None:
             row["ArchitectureString"]: {d: float(row[column]) for d, column in DATASETS.items()}
             for row in csv.DictReader(lines)
         }
-    # The first cells of the pool that study_indicators.py draws.
+    # The first cells of the pool that indicators.py draws.
     pool = random.Random(0).sample(sorted(table), 3000)
     end = time.monotonic() + 60 * args.minutes
     for channels, cells_per_stage, batch in GRID if args.cells else ():

@@ -1,8 +1,8 @@
 """Which sum of log-ranks finds the best NAS-Bench-201 cells, with deep and narrow networks.
 
-    python tests/benchmarks/study_indicators.py --cells 8000 --output shallow.csv \
+    python docs/studies/indicators.py --cells 8000 --output shallow.csv \
         --settings parameters,synflow,layers
-    python tests/benchmarks/study_top.py shallow.csv deep.csv reference.csv
+    python docs/studies/top.py shallow.csv deep.csv reference.csv
 
 The best of a search is decided by few cells, so that only these are scored at N=5: the eighth of
 the 8,000 cells with the largest sum of log-ranks of parameters, SynFlow and layers (`deep.csv`).
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import rankdata
-from study_aggregates import Pool
-from study_indicators import DATA, DATASETS, SETTINGS, read, score_cells
+from aggregates import Pool
+from indicators import DATA, DATASETS, SETTINGS, read, score_cells
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 CHEAP = ("parameters", "synflow", "layers")
@@ -63,7 +63,7 @@ def found(total: Array, accuracy: Array, cells: Array, seed: int) -> Array:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("shallow", type=Path, help="what study_indicators.py wrote")
+    parser.add_argument("shallow", type=Path, help="what indicators.py wrote")
     parser.add_argument("deep", type=Path)
     parser.add_argument("reference", type=Path)
     parser.add_argument("--minutes", type=float, default=30, help="stop scoring after so long")
