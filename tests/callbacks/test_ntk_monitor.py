@@ -235,13 +235,6 @@ def test_data_without_probes_is_refused(data: Any, message: str) -> None:
         fit(Foreign(), data, NTKMonitor(8))
 
 
-def test_too_many_probes_for_a_datamodule() -> None:
-    data = DigitsDataModule()
-    model = DagMLPClassifier("2", data.in_shape, 10, width=4)
-    with pytest.raises(ValueError, match=r"^NTKMonitor: probe_size: 5000, expected 1 to 1294"):
-        fit(model, data, NTKMonitor(5000))
-
-
 def test_a_network_that_draws_is_refused_by_name() -> None:
     class Drawing(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
