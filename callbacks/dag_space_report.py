@@ -1,16 +1,15 @@
 """The report on a space of DAGs that was trained in one fit."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from matplotlib.figure import Figure
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
+from callbacks.outputs import boards, run_folder
 from callbacks.probe import probe
 from models.analysis.csv_file import write_csv
 from models.analysis.dag_space_figures import report_figures
@@ -19,8 +18,8 @@ from models.analysis.dag_space_table import (
     Member,
     correlation_text,
     member_rows,
-    predict,
     rank_correlations,
+    tabulate,
 )
 
 
@@ -48,7 +47,7 @@ class HasPopulation(Protocol):
 
 
 class DagSpaceReport(pl.Callback):
-    """At the end of a fit, set what each network's wiring foretold beside how it trained.
+    """At the end of a fit, set what each network's wiring predicts beside how it trained.
 
     Writes to the folder `dag_space` of the run:
 
@@ -93,24 +92,19 @@ class DagSpaceReport(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the report."""
-        folder = Path(trainer.log_dir or trainer.default_root_dir) / "dag_space"
+        folder = run_folder(trainer) / "dag_space"
         assert isinstance(pl_module, HasPopulation)
         assert self._images is not None
         if not trainer.is_global_zero or not pl_module.history.get("train/accuracy"):
             return
         # Initial weights are a function of the seed, so that a resumed run can report on them.
         networks = map(pl_module.initial_network, range(len(pl_module.members)))
-        table = DagSpaceTable(
-            [str(member.dag) for member in pl_module.members],
-            [member.repeat for member in pl_module.members],
-            predict(pl_module.members, networks, self._images),
-            pl_module.epochs_to_reach().double().numpy(),
-            {
-                name.replace("/", "_"): {
-                    epoch: values.double().numpy() for epoch, values in sorted(curve.items())
-                }
-                for name, curve in pl_module.history.items()
-            },
+        table = tabulate(
+            pl_module.members,
+            networks,
+            self._images,
+            pl_module.epochs_to_reach(),
+            pl_module.history,
         )
         correlations = rank_correlations(table)
         write_csv(folder / "members.csv", member_rows(table))
@@ -118,9 +112,8 @@ class DagSpaceReport(pl.Callback):
         figures = report_figures(table)
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=100)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                _show(logger.experiment, table, correlations, figures)
+        for board in boards(trainer):
+            _show(board, table, correlations, figures)
 
 
 def _show(

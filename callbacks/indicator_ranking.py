@@ -1,20 +1,18 @@
 """How far each indicator of a sampling search can be trusted, against known accuracies."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_info
 
+from callbacks.outputs import boards, run_folder
 from models.analysis.csv_file import write_csv
-from models.analysis.depth_width_map import depth_width_map
 from models.analysis.ranking import as_text, depth_width_scores, oriented, ranking
-from models.analysis.ranking_figures import score_against_accuracy
-from models.benchmarks import AccuracyTable, read_table, table_path
+from models.analysis.ranking_figures import ranking_figures
+from models.benchmarks import AccuracyTable, read_csv, read_table, table_path
+from models.benchmarks.nasbench201 import ARCHITECTURE
 from models.indicators import Indicator
 
 
@@ -30,7 +28,7 @@ class ScoresCells(Protocol):
     milliseconds: Mapping[str, Sequence[float]]
 
     def scores_of(self, name: str) -> Mapping[str, float]:
-        """Scores by one indicator, by the cell's text."""
+        """Scores by one indicator, by the architecture's text."""
         ...
 
 
@@ -42,12 +40,15 @@ class IndicatorRanking(pl.Callback):
     indicator could score (the others are counted): as a table on the terminal, as
     `indicator_ranking.csv` in the run's folder, as `ranking/<dataset>/<indicator>_kendall`, and as
     the figures `ranking/score_against_accuracy` and `ranking/accuracy_over_depth_width`. Effective
-    depth and width of the cell are compared too.
+    depth and width, in the mean over cells, are compared too where the space has them.
 
     Args:
         path: table of trained accuracies, as `NasBench201Lookup` reads it.
         top: share of the cells that counts as the top, in (0, 1].
         aggregates: name to indicators whose log-ranks are added up; compared too.
+        columns: dataset to the column of its accuracy, of a CSV for another space; by default
+            those of NAS-Bench-201.
+        architecture: the column of the architectures in that CSV.
 
     Raises:
         FileNotFoundError: nothing at `path`.
@@ -57,13 +58,20 @@ class IndicatorRanking(pl.Callback):
     """
 
     def __init__(
-        self, path: str, top: float = 0.1, aggregates: dict[str, list[str]] | None = None
+        self,
+        path: str,
+        top: float = 0.1,
+        aggregates: dict[str, list[str]] | None = None,
+        columns: dict[str, str] | None = None,
+        architecture: str = ARCHITECTURE,
     ) -> None:
         if not 0 < top <= 1:
             raise ValueError(f"top: expected a share in (0, 1], got {top}")
         self.path = table_path(path)
         self.top = top
         self.aggregates = aggregates or {}
+        self.columns = columns
+        self.architecture = architecture
         self._table: AccuracyTable | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -72,7 +80,7 @@ class IndicatorRanking(pl.Callback):
         if not isinstance(pl_module, ScoresCells):
             raise MisconfigurationException(
                 f"IndicatorRanking: {kind} scores no cells; it needs finished, kept, "
-                "indicators, milliseconds and scores_of(name)"
+                "indicators, milliseconds, space and scores_of(name)"
             )
         known = {one.name for one in pl_module.indicators}
         for name, members in self.aggregates.items():
@@ -85,7 +93,11 @@ class IndicatorRanking(pl.Callback):
                     f"IndicatorRanking: aggregates.{name}: expected some of "
                     f"{', '.join(sorted(known))}, got {members}"
                 )
-        self._table = read_table(self.path)
+        self._table = (
+            read_csv(self.path, self.architecture, self.columns)
+            if self.columns
+            else read_table(self.path)
+        )
         space = pl_module.space
         missing = [t for t in map(space.format, pl_module.kept) if t not in self._table]
         if missing:
@@ -97,7 +109,7 @@ class IndicatorRanking(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare, and report."""
         assert isinstance(pl_module, ScoresCells)
-        folder = trainer.log_dir  # a broadcast: on every rank
+        folder = run_folder(trainer)  # on every rank
         if not pl_module.finished or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         assert self._table is not None
@@ -110,26 +122,16 @@ class IndicatorRanking(pl.Callback):
         for name, own in depth_width.items():
             scores.setdefault(name, own)
         rows = ranking(scores, accuracies, self.top, pl_module.milliseconds, len(kept))
-        path = Path(folder or trainer.default_root_dir) / "indicator_ranking.csv"
+        path = folder / "indicator_ranking.csv"
         write_csv(path, [row._asdict() for row in rows])
         rank_zero_info(f"{as_text(rows)}\nRanking of {len(kept)} cells written to {path}")
-        first = self._table.datasets[0]
-        own_rows = [row for row in rows if row.dataset == first]
-        figures = {
-            "score_against_accuracy": score_against_accuracy(scores, accuracies[first], own_rows)
-        }
-        if depth_width:
-            figures["accuracy_over_depth_width"] = depth_width_map(
-                np.array(list(depth_width["effective_depth"].values())),
-                np.array(list(depth_width["effective_width"].values())),
-                np.array(list(accuracies[first].values())),
-                f"test accuracy on {first}, %",
-            )
         for logger in trainer.loggers:
             logger.log_metrics(
                 {f"ranking/{row.dataset}/{row.indicator}_kendall": row.kendall for row in rows},
                 step=trainer.global_step,
             )
-            if isinstance(logger, TensorBoardLogger):
-                for name, figure in figures.items():
-                    logger.experiment.add_figure(f"ranking/{name}", figure, trainer.global_step)
+        shown_on = boards(trainer)
+        figures = ranking_figures(rows, scores, accuracies, depth_width) if shown_on else {}
+        for board in shown_on:
+            for name, figure in figures.items():
+                board.add_figure(f"ranking/{name}", figure, trainer.global_step)

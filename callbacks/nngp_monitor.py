@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from callbacks.outputs import boards
 from callbacks.probe import dropout_off, probe
 from callbacks.topology_monitor import HasTopology
 from models.analysis.spectra import nngp_spectra, spectra_figure
@@ -66,11 +66,11 @@ class NNGPMonitor(pl.Callback):
         values = {f"nngp/{name}": value for name, value in record.items()}
         for logger in trainer.loggers:
             logger.log_metrics({**values, "epoch": 0}, step=0)
-        boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not boards or not trainer.is_global_zero:
+        shown_on = boards(trainer)
+        if not shown_on:
             return
         with isolate_rng(), dropout_off(pl_module):
             ntk = ntk_spectrum(empirical_ntk(pl_module, images, batch_norm="frozen"))
         figure = spectra_figure(eigenvalues | {"empirical NTK": ntk.eigenvalues})
-        for board in boards:
-            board.experiment.add_figure("nngp/spectrum", figure, 0)
+        for board in shown_on:
+            board.add_figure("nngp/spectrum", figure, 0)

@@ -3,12 +3,12 @@
 from typing import Literal
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
+from callbacks.outputs import boards
 from callbacks.probe import dropout_off, probe
-from models.analysis.spectra import spectrum_record
+from models.analysis.spectra import log10_spectrum, spectrum_record
 from models.indicators import KernelSpectrum, empirical_ntk, ntk_spectrum
 
 
@@ -74,9 +74,8 @@ class NTKMonitor(pl.Callback):
             f"{self.probe_size} images, batch_norm={self.batch_norm}, "
             f"parameters={self.parameters}, output={self.output}"
         )
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                logger.experiment.add_text("ntk/settings", settings, trainer.current_epoch)
+        for board in boards(trainer):
+            board.add_text("ntk/settings", settings, trainer.current_epoch)
         if trainer.global_step == 0:
             values = self._measure(trainer, pl_module, epoch=0)
             for logger in trainer.loggers:
@@ -107,11 +106,10 @@ class NTKMonitor(pl.Callback):
             rank_zero_warn(f"NTKMonitor, epoch {epoch}: {error}; NaN is logged")
             return _tagged(None)
         spectrum = ntk_spectrum(kernel)
-        positive = spectrum.eigenvalues[spectrum.eigenvalues > 0].log10()
-        if trainer.is_global_zero and len(positive):
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_histogram("ntk/log10_spectrum", positive, epoch)
+        exponents = log10_spectrum(spectrum)
+        if len(exponents):
+            for board in boards(trainer):
+                board.add_histogram("ntk/log10_spectrum", exponents, epoch)
         return _tagged(spectrum)
 
 

@@ -1,7 +1,6 @@
-"""What `lightning predict` leaves behind."""
+"""The file that `lightning predict` writes."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
@@ -11,6 +10,7 @@ from pytorch_lightning.callbacks import BasePredictionWriter
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
+from callbacks.outputs import run_folder
 from models.analysis.csv_file import write_csv
 
 
@@ -49,9 +49,8 @@ class PredictionWriter(BasePredictionWriter):
         batch_indices: Sequence[Any],
     ) -> None:
         """Write all predictions at once, whole or not at all."""
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
         rank = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
-        path = folder / f"predictions{rank}.csv"
+        path = run_folder(trainer) / f"predictions{rank}.csv"
         probabilities: Tensor = torch.cat(list(predictions)).cpu()
         if probabilities.ndim != 2:
             raise MisconfigurationException(
@@ -74,7 +73,7 @@ class PredictionWriter(BasePredictionWriter):
 
 
 def _names(trainer: pl.Trainer, batch_indices: Sequence[Any]) -> tuple[list[Any], Sequence[str]]:
-    """What images and classes are called; images by number where nobody knows."""
+    """Names of images and classes; images by number where nobody knows."""
     data = getattr(trainer, "datamodule", None)
     if isinstance(data, NamesImages):
         return data.predicted(), data.classes

@@ -1,4 +1,4 @@
-"""What measurements during training share: the images they are taken on, and dropout off."""
+"""Probe images and dropout off, which measurements during training share."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,10 +34,16 @@ def probe(
     They come from the `probe(count, seed)` of the DataModule or the module, or else are drawn
     from the training set. The global random state stays as it was.
 
-    callback: who asks; errors name it.
+    Args:
+        callback: who asks; errors name it.
+        trainer: of the run.
+        pl_module: what is measured.
+        count: images.
+        seed: of the choice.
 
-    Raises ValueError where there are fewer images, MisconfigurationException where there are none
-    to choose from.
+    Raises:
+        ValueError: there are fewer images.
+        MisconfigurationException: there are none to choose from.
     """
     name = type(callback).__name__
     for source in (getattr(trainer, "datamodule", None), pl_module):
@@ -72,11 +78,21 @@ def probe(
     return images
 
 
+_DROPOUTS = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+    StochasticDepth,
+)
+
+
 @contextmanager
 def dropout_off(module: nn.Module) -> Iterator[None]:
     """Dropout and drop-path layers in evaluation mode within the block."""
-    kinds = (nn.modules.dropout._DropoutNd, StochasticDepth)
-    dropouts = [m for m in module.modules() if isinstance(m, kinds) and m.training]
+    dropouts = [m for m in module.modules() if isinstance(m, _DROPOUTS) and m.training]
     for dropout in dropouts:
         dropout.eval()
     try:

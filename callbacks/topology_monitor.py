@@ -5,8 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.loggers import TensorBoardLogger
 
+from callbacks.outputs import boards
 from models.topology import Topology, draw_topology, effective_depth_width, graph_of
 
 
@@ -67,10 +67,9 @@ class TopologyMonitor(pl.Callback):
             if self._drawn.get(name) == edges:
                 continue
             self._drawn[name] = edges
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    figure = draw_topology(graph, title=name.strip("/"))
-                    logger.experiment.add_figure(f"topology{name}", figure, trainer.current_epoch)
+            for board in boards(trainer):
+                figure = draw_topology(graph, title=name.strip("/"))
+                board.add_figure(f"topology{name}", figure, trainer.current_epoch)
 
 
 def _by_name(module: Any) -> dict[str, Topology]:

@@ -99,6 +99,36 @@ class DagSpaceTable:
         )
 
 
+def tabulate(
+    members: Sequence[Member],
+    networks: Iterable[nn.Module],
+    images: Tensor,
+    epochs_to_reach: Tensor,
+    history: Mapping[str, Mapping[int, Tensor]],
+) -> DagSpaceTable:
+    """Set what may predict convergence beside what training came to.
+
+    Args:
+        members: the K networks' wirings.
+        networks: these before training.
+        images: probes (N, C, H, W).
+        epochs_to_reach: (K,), `inf` where never.
+        history: `train/accuracy`, …: epoch to (K,).
+    """
+    return DagSpaceTable(
+        [str(member.dag) for member in members],
+        [member.repeat for member in members],
+        predict(members, networks, images),
+        epochs_to_reach.double().numpy(),
+        {
+            name.replace("/", "_"): {
+                epoch: values.double().numpy() for epoch, values in sorted(curve.items())
+            }
+            for name, curve in history.items()
+        },
+    )
+
+
 def predict(
     members: Sequence[Member], networks: Iterable[nn.Module], images: Tensor
 ) -> dict[str, Array]:

@@ -1,9 +1,11 @@
-"""The figure of a ranking of indicators."""
+"""The figures of a ranking of indicators."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from models.analysis.depth_width_map import depth_width_map
 from models.analysis.ranking import Row, Scores
 
 _COLUMNS = 4
@@ -29,3 +31,34 @@ def score_against_accuracy(
     figure.supylabel("test accuracy, %")
     figure.supxlabel("score, higher is better")
     return figure
+
+
+def ranking_figures(
+    rows: Sequence[Row],
+    scores: Mapping[str, Scores],
+    accuracies: Mapping[str, Mapping[str, float]],
+    depth_width: Mapping[str, Scores],
+) -> dict[str, Figure]:
+    """Draw the figures of a ranking on its first dataset, by name.
+
+    Args:
+        rows: of `ranking`.
+        scores: by indicator, higher is better.
+        accuracies: by dataset, of every architecture, per cent.
+        depth_width: `effective_depth` and `effective_width` of every architecture, or empty.
+    """
+    dataset, accuracy = next(iter(accuracies.items()))
+    own = [row for row in rows if row.dataset == dataset]
+    figures = {"score_against_accuracy": score_against_accuracy(scores, accuracy, own)}
+    if depth_width:
+        depth, width, values = (
+            np.array(list(column.values()))
+            for column in (
+                depth_width["effective_depth"],
+                depth_width["effective_width"],
+                accuracy,
+            )
+        )
+        label = f"test accuracy on {dataset}, %"
+        figures["accuracy_over_depth_width"] = depth_width_map(depth, width, values, label)
+    return figures

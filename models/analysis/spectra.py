@@ -26,6 +26,11 @@ def spectrum_record(spectrum: KernelSpectrum | None) -> dict[str, float]:
     }
 
 
+def log10_spectrum(spectrum: KernelSpectrum) -> Tensor:
+    """Return log₁₀ of the positive eigenvalues, ascending."""
+    return spectrum.eigenvalues[spectrum.eigenvalues > 0].log10()
+
+
 def nngp_spectra(dag: Topology, images: Tensor) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Compute the NNGP kernel of a DAG on images (N, …).
 

@@ -10,9 +10,11 @@ import torch
 from scipy import stats
 
 from models.analysis.csv_file import write_csv
+from models.analysis.dag_space_figures import report_figures
 from models.analysis.dag_space_table import (
     PREDICTORS,
     DagSpaceTable,
+    correlation_text,
     member_rows,
     predict,
     rank_correlations,
@@ -118,6 +120,18 @@ def test_rank_correlations_are_scipy_s() -> None:
         assert row["dags"] == 6
 
 
+def test_text_has_a_line_per_predictor() -> None:
+    correlations = rank_correlations(table())
+    lines = correlation_text(correlations).splitlines()
+    assert lines[0] == (
+        "| predictor | epochs_to_reach: ρ, τ | train_accuracy_2: ρ, τ | train_accuracy_10: ρ, τ |"
+    )
+    assert len(lines) == 2 + len(PREDICTORS)
+    last = correlations[3]  # of effective depth with the accuracy after the last epoch
+    assert lines[2].startswith("| effective depth | ")
+    assert lines[2].endswith(f" | {last['spearman']:+.2f}, {last['kendall']:+.2f} |")
+
+
 def test_constant_column_has_no_correlation() -> None:
     whole = table()
     whole.epochs_to_reach[:] = math.inf
@@ -146,3 +160,7 @@ def test_csv_is_whole_or_as_before(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fields not in fieldnames"):
         write_csv(path, [{"a": 2}, {"b": 3}])
     assert path.read_text().split() == ["a", "1"]
+
+
+def test_a_space_without_the_paper_s_dags_has_no_curves() -> None:
+    assert set(report_figures(table())) == {"accuracy_over_depth_width", "convergence"}
