@@ -164,7 +164,7 @@ def test_pruning(run: Run) -> None:
     printed = run("pruning", *sizes, "--depth-width", "reserve")
     assert "| ntk_condition_number+linear_regions | frozen | reserve | 1 | 36 | " in printed
     run("pruning", *sizes, "--depth-width", "reserve", "--scores", "SynFlow", "Layers")
-    rows = list(csv.DictReader(Path("runs/study_pruning.csv").open()))
+    rows = list(csv.DictReader(Path("runs/study_pruning.csv").read_text().splitlines()))
     assert [row["scores"] for row in rows] == [
         "ntk_condition_number+linear_regions",
         "synflow+layers",
