@@ -13,15 +13,11 @@ from torch import Tensor, nn
 
 from callbacks.probe import probe
 from models.analysis.csv_file import write_csv
-from models.analysis.dag_space_figures import (
-    accuracy_over_depth_width,
-    convergence,
-    training_curves,
-)
+from models.analysis.dag_space_figures import report_figures
 from models.analysis.dag_space_table import (
-    PREDICTORS,
     DagSpaceTable,
     Member,
+    correlation_text,
     member_rows,
     predict,
     rank_correlations,
@@ -125,35 +121,6 @@ class DagSpaceReport(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 _show(logger.experiment, table, correlations, figures)
-
-
-def report_figures(table: DagSpaceTable) -> dict[str, Figure]:
-    """The figures of a report by name, after the last epoch."""
-    epoch = max(table.curves["train_accuracy"])
-    figures = {
-        "accuracy_over_depth_width": accuracy_over_depth_width(table, epoch),
-        "training_curves": training_curves(table),
-        "convergence": convergence(table, epoch),
-    }
-    return {name: figure for name, figure in figures.items() if figure is not None}
-
-
-def correlation_text(correlations: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table of Spearman's ρ and Kendall's τ of each predictor."""
-    outcomes = list(dict.fromkeys(row["outcome"] for row in correlations))
-    # After the last epoch most members may be equal: the middle one tells more apart.
-    after = outcomes[1:]
-    shown = list(dict.fromkeys([outcomes[0], after[(len(after) - 1) // 2], after[-1]]))
-    found = {(row["predictor"], row["outcome"]): row for row in correlations}
-    lines = [
-        "| predictor | " + " | ".join(f"{name}: ρ, τ" for name in shown) + " |",
-        "|---" * (1 + len(shown)) + "|",
-    ]
-    for predictor, meaning in PREDICTORS.items():
-        cells = [found[predictor, outcome] for outcome in shown]
-        values = [f"{cell['spearman']:+.2f}, {cell['kendall']:+.2f}" for cell in cells]
-        lines.append(f"| {meaning} | " + " | ".join(values) + " |")
-    return "\n".join(lines)
 
 
 def _show(

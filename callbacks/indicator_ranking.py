@@ -12,26 +12,20 @@ from pytorch_lightning.utilities import rank_zero_info
 
 from models.analysis.csv_file import write_csv
 from models.analysis.depth_width_map import depth_width_map
-from models.analysis.indicator_figures import score_against_accuracy
-from models.analysis.indicator_table import Scores, as_text, ranking
-from models.benchmarks.nasbench201 import (
-    COLUMNS,
-    Table,
-    read_table,
-    require_nasbench201,
-    table_path,
-)
-from models.indicators import Indicator, RankAggregate
-from models.topology import effective_depth_width
+from models.analysis.ranking import as_text, depth_width_scores, oriented, ranking
+from models.analysis.ranking_figures import score_against_accuracy
+from models.benchmarks import AccuracyTable, read_table, table_path
+from models.indicators import Indicator
 
 
 @runtime_checkable
 class ScoresCells(Protocol):
     """A search that scores architectures by indicators."""
 
+    space: Any
     finished: bool
     kept: Sequence[Any]
-    """The cells to score."""
+    """The architectures to score."""
     indicators: Sequence[Indicator]
     milliseconds: Mapping[str, Sequence[float]]
 
@@ -58,7 +52,7 @@ class IndicatorRanking(pl.Callback):
     Raises:
         FileNotFoundError: nothing at `path`.
         ValueError: an argument out of range, or a table without a cell that was scored.
-        MisconfigurationException: the module scores no cells of NAS-Bench-201, or not by an
+        MisconfigurationException: the module scores no architectures of the table, or not by an
             indicator that an aggregate names; an aggregate with the name of an indicator.
     """
 
@@ -70,7 +64,7 @@ class IndicatorRanking(pl.Callback):
         self.path = table_path(path)
         self.top = top
         self.aggregates = aggregates or {}
-        self._table: Table = {}
+        self._table: AccuracyTable | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check the module and read the table before the scores take their time."""
@@ -80,7 +74,6 @@ class IndicatorRanking(pl.Callback):
                 f"IndicatorRanking: {kind} scores no cells; it needs finished, kept, "
                 "indicators, milliseconds and scores_of(name)"
             )
-        require_nasbench201(self, pl_module)
         known = {one.name for one in pl_module.indicators}
         for name, members in self.aggregates.items():
             if name in known:
@@ -93,6 +86,13 @@ class IndicatorRanking(pl.Callback):
                     f"{', '.join(sorted(known))}, got {members}"
                 )
         self._table = read_table(self.path)
+        space = pl_module.space
+        missing = [t for t in map(space.format, pl_module.kept) if t not in self._table]
+        if missing:
+            raise MisconfigurationException(
+                f"IndicatorRanking: path: {self.path} has no architecture {missing[0]} of the "
+                f"space {space.name}"
+            )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare, and report."""
@@ -100,42 +100,31 @@ class IndicatorRanking(pl.Callback):
         folder = trainer.log_dir  # a broadcast: on every rank
         if not pl_module.finished or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        graphs = {str(cell): cell.graph for cell in pl_module.kept}
-        missing = [cell for cell in graphs if cell not in self._table]
-        if missing:
-            raise ValueError(f"path: {self.path} has no cell {missing[0]}")
-        accuracies = {name: {c: self._table[c][name] for c in graphs} for name in COLUMNS}
-        depth, width = (
-            dict(zip(graphs, map(float, values), strict=True))
-            for values in zip(*map(effective_depth_width, graphs.values()), strict=True)
-        )
+        assert self._table is not None
+        space = pl_module.space
+        kept = {space.format(architecture): architecture for architecture in pl_module.kept}
+        accuracies = {n: {a: self._table[a][n] for a in kept} for n in self._table.datasets}
         raw = {one.name: pl_module.scores_of(one.name) for one in pl_module.indicators}
-        scores: dict[str, Scores] = {
-            one.name: raw[one.name]
-            if one.higher_is_better
-            else {cell: -score for cell, score in raw[one.name].items()}
-            for one in pl_module.indicators
-        }
-        for name, members in self.aggregates.items():
-            own = [one for one in pl_module.indicators if one.name in members]
-            scores[name] = aggregate(own, raw, list(graphs))
-        scores.setdefault("effective_depth", depth)
-        scores.setdefault("effective_width", width)
-        rows = ranking(scores, accuracies, self.top, pl_module.milliseconds, len(graphs))
+        depth_width = depth_width_scores(space, kept)
+        scores = oriented(pl_module.indicators, raw, self.aggregates, list(kept))
+        for name, own in depth_width.items():
+            scores.setdefault(name, own)
+        rows = ranking(scores, accuracies, self.top, pl_module.milliseconds, len(kept))
         path = Path(folder or trainer.default_root_dir) / "indicator_ranking.csv"
         write_csv(path, [row._asdict() for row in rows])
-        rank_zero_info(f"{as_text(rows)}\nRanking of {len(graphs)} cells written to {path}")
-        first = next(iter(COLUMNS))
+        rank_zero_info(f"{as_text(rows)}\nRanking of {len(kept)} cells written to {path}")
+        first = self._table.datasets[0]
         own_rows = [row for row in rows if row.dataset == first]
         figures = {
-            "score_against_accuracy": score_against_accuracy(scores, accuracies[first], own_rows),
-            "accuracy_over_depth_width": depth_width_map(
-                np.array(list(depth.values())),
-                np.array(list(width.values())),
+            "score_against_accuracy": score_against_accuracy(scores, accuracies[first], own_rows)
+        }
+        if depth_width:
+            figures["accuracy_over_depth_width"] = depth_width_map(
+                np.array(list(depth_width["effective_depth"].values())),
+                np.array(list(depth_width["effective_width"].values())),
                 np.array(list(accuracies[first].values())),
                 f"test accuracy on {first}, %",
-            ),
-        }
+            )
         for logger in trainer.loggers:
             logger.log_metrics(
                 {f"ranking/{row.dataset}/{row.indicator}_kendall": row.kendall for row in rows},
@@ -144,18 +133,3 @@ class IndicatorRanking(pl.Callback):
             if isinstance(logger, TensorBoardLogger):
                 for name, figure in figures.items():
                     logger.experiment.add_figure(f"ranking/{name}", figure, trainer.global_step)
-
-
-def aggregate(
-    indicators: Sequence[Indicator], scores: Mapping[str, Scores], cells: Sequence[str]
-) -> Scores:
-    """Sums of log-ranks over the cells that every indicator scored.
-
-    Args:
-        indicators: what to add up.
-        scores: as the indicators give them, by name and cell.
-        cells: all cells.
-    """
-    rows = [[scores[one.name].get(cell) for cell in cells] for one in indicators]
-    totals = RankAggregate(indicators).aggregate(rows)
-    return {cell: total for cell, total in zip(cells, totals, strict=True) if total is not None}

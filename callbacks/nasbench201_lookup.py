@@ -6,17 +6,13 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities import rank_zero_info
 
-from models.benchmarks.nasbench201 import (
-    COLUMNS,
-    Table,
-    read_table,
-    require_nasbench201,
-    table_path,
-)
+from models.benchmarks import AccuracyTable, read_table, table_path
 
 
 class Finds(Protocol):
-    """A search over NAS-Bench-201."""
+    """A search, which finds an architecture of a space."""
+
+    space: Any
 
     @property
     def finished(self) -> bool:
@@ -25,7 +21,7 @@ class Finds(Protocol):
 
     @property
     def architecture(self) -> Any:
-        """What was found; its `str` is the key of the table."""
+        """The architecture found."""
         ...
 
 
@@ -48,53 +44,42 @@ class NasBench201Lookup(pl.Callback):
     Raises:
         FileNotFoundError: nothing at `path`.
         ValueError: a table without a column or a number, or without the cell that was found.
-        MisconfigurationException: the module is no search.
+        MisconfigurationException: the module is no search, or the table is of another space.
     """
 
     def __init__(self, path: str) -> None:
         self.path = table_path(path)
-        self._table: Table | None = None
+        self._table: AccuracyTable | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Read the table before the search takes its time."""
         # Of the class: an unfinished search has no architecture to give.
-        if not all(hasattr(type(pl_module), name) for name in ("finished", "architecture")):
+        own = hasattr(pl_module, "space")
+        if not own or not all(hasattr(type(pl_module), n) for n in ("finished", "architecture")):
             raise MisconfigurationException(
                 f"NasBench201Lookup: {type(pl_module).__name__} is no search; it needs "
-                "`finished` and `architecture`"
+                "`space`, `finished` and `architecture`"
             )
-        require_nasbench201(self, pl_module)
         self._table = read_table(self.path)
+        try:
+            self._table.check_space(cast(Finds, pl_module).space)
+        except ValueError as error:
+            raise MisconfigurationException(f"NasBench201Lookup: {error}") from None
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look the cell up."""
+        """Look the architecture up."""
         search = cast(Finds, pl_module)
         if not search.finished:
             return
         assert self._table is not None
-        figures = look_up(self._table, str(search.architecture), str(self.path))
+        found = self._table.look_up(search.space.format(search.architecture))
         for logger in trainer.loggers:
-            logger.log_metrics(figures, step=trainer.global_step)
+            logger.log_metrics(
+                {f"lookup/{name}": value for name, value in found.items()}, step=trainer.global_step
+            )
         datasets = [
-            f"{name} {figures[f'lookup/{name}_accuracy']:.2f} % "
-            f"(rank {figures[f'lookup/{name}_rank']:.0f} of {len(self._table)})"
-            for name in COLUMNS
+            f"{name} {found[f'{name}_accuracy']:.2f} % "
+            f"(rank {found[f'{name}_rank']:.0f} of {len(self._table)})"
+            for name in self._table.datasets
         ]
         rank_zero_info(f"Test accuracy in {self.path.name}: {', '.join(datasets)}")
-
-
-def look_up(table: Table, architecture: str, source: str = "table") -> dict[str, float]:
-    """Accuracy and rank of a cell on every dataset.
-
-    Raises:
-        ValueError: the table has no such cell.
-    """
-    if architecture not in table:
-        raise ValueError(f"path: {source} has no cell {architecture}")
-    own = table[architecture]
-    figures = {}
-    for name in COLUMNS:
-        better = sum(row[name] > own[name] for row in table.values())
-        figures[f"lookup/{name}_accuracy"] = own[name]
-        figures[f"lookup/{name}_rank"] = float(better + 1)
-    return figures

@@ -1,24 +1,16 @@
 """What the wiring alone says of training: the NNGP kernel, beside the network's own spectrum."""
 
-import math
 from collections.abc import Mapping
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor
 
 from callbacks.probe import dropout_off, probe
 from callbacks.topology_monitor import HasTopology
-from models.indicators import (
-    empirical_ntk,
-    kernel_spectrum,
-    nngp_kernel,
-    ntk_spectrum,
-    paper_bound,
-)
+from models.analysis.spectra import nngp_spectra, spectra_figure
+from models.indicators import empirical_ntk, ntk_spectrum
 
 
 class NNGPMonitor(pl.Callback):
@@ -68,17 +60,10 @@ class NNGPMonitor(pl.Callback):
         assert not isinstance(dag, Mapping)
         images = probe(self, trainer, pl_module, self.probe_size, self.seed)
         try:
-            exact = kernel_spectrum(nngp_kernel(dag, images))
-            paper = kernel_spectrum(nngp_kernel(dag, images, recursion="paper"))
-            bound = paper_bound(dag, images)
+            record, eigenvalues = nngp_spectra(dag, images)
         except ValueError as error:
             raise MisconfigurationException(f"NNGPMonitor: {error}") from error
-        values = {
-            "nngp/lambda_min": exact.lambda_min,
-            "nngp/lambda_max": exact.lambda_max,
-            "nngp/log10_condition_number": math.log10(exact.condition_number),
-            "nngp/paper_bound": bound,
-        }
+        values = {f"nngp/{name}": value for name, value in record.items()}
         for logger in trainer.loggers:
             logger.log_metrics({**values, "epoch": 0}, step=0)
         boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
@@ -86,26 +71,6 @@ class NNGPMonitor(pl.Callback):
             return
         with isolate_rng(), dropout_off(pl_module):
             ntk = ntk_spectrum(empirical_ntk(pl_module, images, batch_norm="frozen"))
-        figure = spectra_figure(
-            {
-                "NNGP, exact": exact.eigenvalues,
-                "NNGP, paper's recursion": paper.eigenvalues,
-                "empirical NTK": ntk.eigenvalues,
-            }
-        )
+        figure = spectra_figure(eigenvalues | {"empirical NTK": ntk.eigenvalues})
         for board in boards:
             board.experiment.add_figure("nngp/spectrum", figure, 0)
-
-
-def spectra_figure(spectra: Mapping[str, Tensor]) -> Figure:
-    """Positive eigenvalues of each kernel (N,), largest first, in units of their mean."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    for name, eigenvalues in spectra.items():
-        scaled = (eigenvalues / eigenvalues.mean()).flip(0)
-        positive = scaled[scaled > 0]
-        axes.plot(range(1, len(positive) + 1), positive.tolist(), marker=".", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue / mean eigenvalue")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    return figure

@@ -1,6 +1,5 @@
 """The spectrum of the empirical neural tangent kernel before and during training."""
 
-import math
 from typing import Literal
 
 import pytorch_lightning as pl
@@ -9,9 +8,8 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from callbacks.probe import dropout_off, probe
-from models.indicators import empirical_ntk, ntk_spectrum
-
-TAGS = ("ntk/log10_condition_number", "ntk/lambda_max", "ntk/lambda_min", "ntk/rank")
+from models.analysis.spectra import spectrum_record
+from models.indicators import KernelSpectrum, empirical_ntk, ntk_spectrum
 
 
 class NTKMonitor(pl.Callback):
@@ -29,8 +27,8 @@ class NTKMonitor(pl.Callback):
     The kernel is that of the network as it trains, with BatchNorm on batch statistics and dropout
     off; where it is not finite (training diverged), NaN is logged and a warning says so. Probes
     come from the DataModule's `probe(count, seed)`, or else are drawn from the training set, by
-    `seed` alone. Model, gradients, buffers and random state stay as they were: a run with this
-    callback reaches bit-identical weights.
+    `seed` alone. Model, gradients, buffers and random state stay as they were: where training is
+    deterministic, a run with this callback reaches bit-identical weights.
 
     Args:
         probe_size: images N; the cost grows with N in `coupled` mode.
@@ -107,17 +105,15 @@ class NTKMonitor(pl.Callback):
                 )
         except FloatingPointError as error:
             rank_zero_warn(f"NTKMonitor, epoch {epoch}: {error}; NaN is logged")
-            return dict.fromkeys(TAGS, math.nan)
+            return _tagged(None)
         spectrum = ntk_spectrum(kernel)
         positive = spectrum.eigenvalues[spectrum.eigenvalues > 0].log10()
         if trainer.is_global_zero and len(positive):
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_histogram("ntk/log10_spectrum", positive, epoch)
-        values = (
-            math.log10(spectrum.condition_number),
-            spectrum.lambda_max,
-            spectrum.lambda_min,
-            float(spectrum.rank),
-        )
-        return dict(zip(TAGS, values, strict=True))
+        return _tagged(spectrum)
+
+
+def _tagged(spectrum: KernelSpectrum | None) -> dict[str, float]:
+    return {f"ntk/{name}": value for name, value in spectrum_record(spectrum).items()}

@@ -3,14 +3,14 @@
 import sys
 from importlib.metadata import version
 
-from lightning_app.usage import overview
+from lightning_app.usage import OVERVIEW
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line; `args` are `sys.argv[1:]` by default."""
     given = sys.argv[1:] if args is None else args
     if given in (["-h"], ["--help"]):
-        print(overview(), end="")
+        print(OVERVIEW, end="")
         return
     if given == ["--version"]:
         print(version("architecture-convergence"))

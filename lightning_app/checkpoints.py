@@ -1,8 +1,6 @@
 """What a checkpoint must be, before a run starts from it."""
 
 import os
-import re
-import traceback
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,7 +10,6 @@ import torch
 
 _KEYWORDS = ("best", "last", "hpc", "registry")
 """What Lightning resolves itself; `registry:` may go on with a name."""
-_CONNECTOR = "pytorch_lightning.trainer.connectors.checkpoint_connector"
 
 
 def checkpoint_arguments(path: str) -> dict[str, Any]:
@@ -53,29 +50,15 @@ def _whole_ones_beside(path: str) -> str:
     return f"; {newest} beside it is whole" if newest else ""
 
 
-def mismatch(error: RuntimeError) -> str | None:
-    """One line for weights that do not fit the network, from the lines of torch; else None."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    if not lines or not lines[0].startswith("Error(s) in loading state_dict"):
-        return None
-    shown = "; ".join(line if len(line) < 160 else f"{line[:150]} …" for line in lines[1:4])
-    return f"ckpt_path: the weights are those of another network: {shown}"
+def misfit(error: BaseException) -> str:
+    """One line for what goes wrong while a checkpoint is restored.
 
-
-def unfit(error: BaseException) -> str | None:
-    """One line for what Lightning stumbles over while it restores a checkpoint; else None.
-
-    A checkpoint of another version may lack entries, or have others in their place.
+    A checkpoint of another network has other weights; one of another version may lack entries.
     """
-    frames = traceback.walk_tb(error.__traceback__)
-    restoring = any(
-        frame.f_globals.get("__name__") == _CONNECTOR and frame.f_code.co_name.startswith("re")
-        for frame, _ in frames  # restore_…, resume_…; not dump_checkpoint
-    )
-    if not restoring or isinstance(error, OSError):
-        return None
     text = " ".join(str(error).split())
     if text.startswith(("ckpt_path: ", "weights_only: ")):
         return text
-    reason = f"no entry {text}" if re.fullmatch(r"'[\w.-]+'", text) else text
-    return f"ckpt_path: the checkpoint does not fit, it may be of another version: {reason[:300]}"
+    return (
+        "ckpt_path: the checkpoint does not fit, it may be of another network or version: "
+        f"{type(error).__name__}: {text[:300]}"
+    )

@@ -1,14 +1,11 @@
 """The command line: Lightning's own, with links from data to model and a last line that helps."""
 
-import os
-import sys
 import warnings
-from pydoc import locate
 from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.cli import LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -16,7 +13,8 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 import callbacks  # imported, so that class names need no package
 import datamodules  # noqa: F401
-from lightning_app.checkpoints import checkpoint_arguments, mismatch, unfit
+import lightning_app.strategy  # noqa: F401  # registers `search`
+from lightning_app.checkpoints import checkpoint_arguments, misfit
 from lightning_app.errors import (
     MISTAKES,
     OneLineParser,
@@ -27,13 +25,20 @@ from lightning_app.errors import (
     raised_in_step,
     stopped,
 )
+from lightning_app.last_words import LastWords
 from lightning_app.process_group import leave_group_at_exit
-from lightning_app.resume import continue_last, how_to_go_on
-from lightning_app.signals import AGREED
+from lightning_app.resume import continue_last
+from lightning_app.signals import AGREED, StopTogether
 from lightning_app.trainer import ArchitectureTrainer
-from lightning_app.usage import CHECKPOINT, DESCRIPTION, GROUPS, SUBCOMMANDS, usage
+from lightning_app.usage import DESCRIPTION, SUBCOMMANDS
 from models import ImageClassifier
 from models.search import Search
+
+LOGGER = {
+    "class_path": "pytorch_lightning.loggers.TensorBoardLogger",
+    "init_args": {"save_dir": "runs", "default_hp_metric": False},
+}
+"""Where runs are logged; a config has to give no more than the `name`."""
 
 
 class ArchitectureCLI(LightningCLI):
@@ -41,32 +46,13 @@ class ArchitectureCLI(LightningCLI):
 
     _logger_asked_for: Any = None  # where `--ckpt_path last` gave it the folder of a run
 
-    def setup_parser(self, *args: Any) -> None:
-        """Say of each subcommand, and of its groups of arguments, what they are here."""
-        super().setup_parser(*args)
-        action: Any = self.parser._subcommands_action
-        for choice in action._choices_actions:
-            choice.help = SUBCOMMANDS[choice.dest]
-        for name, parser in action.choices.items():
-            parser.usage, parser.description = usage(name), SUBCOMMANDS[name]
-            (links,) = (g for g in parser._action_groups if g.title == "Linked arguments")
-            groups = parser.groups | {"run": parser.groups[name], "links": links}
-            for key, title in GROUPS.items():
-                groups[key].title = title
-                # The many arguments of the Trainer come last.
-                parser._action_groups.remove(groups[key])
-                parser._action_groups.append(groups[key])
-            for option in groups["run"]._group_actions:
-                if option.dest == "ckpt_path":
-                    option.help = CHECKPOINT
-
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Lightning's, and `export`."""
         return LightningCLI.subcommands() | {"export": {"model", "datamodule"}}
 
     def add_arguments_to_parser(self, parser: Any) -> None:
-        """What the DataModule knows of its images shapes the model."""
+        """Link what the DataModule knows of its images to the model."""
         for name in ("num_classes", "in_shape"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
         parser.link_arguments("data", "model.init_args.images", apply_on="instantiate")
@@ -80,22 +66,21 @@ class ArchitectureCLI(LightningCLI):
         Checkpoints written from Python do not name their class: they are of the given one.
         """
         subcommand = self.config.subcommand
-        asked = self.config[subcommand].clone()
-        continue_last(self.config[subcommand], subcommand)
-        if subcommand == "fit" and asked.get("ckpt_path") == "last":
-            self._logger_asked_for = asked["trainer.logger"]
-        path = self.config[subcommand].get("ckpt_path")
+        config = self.config[subcommand]
+        if subcommand == "fit" and config.get("ckpt_path") == "last":
+            self._logger_asked_for = config.clone()["trainer.logger"]
+        continue_last(config, subcommand)
+        path = config.get("ckpt_path")
         arguments = checkpoint_arguments(path) if path else {}
         arguments.pop("_instantiator", None)
         if subcommand == "fit":
             # What to train is asked for; the module refuses a checkpoint of anything else.
             for name in ("space", "architecture"):
                 arguments.pop(name, None)
-        given = self.config[subcommand].model.class_path
+        given = config.model.class_path
         class_path = arguments.pop("_class_path", given)
-        # A class may have several paths; a file's own is looked up, not imported.
-        module, _, name = class_path.rpartition(".")
-        if getattr(sys.modules.get(module), name, None) is not locate(given):
+        # By name alone: files have moved, and a path that a file holds is not imported.
+        if class_path.rpartition(".")[2] != given.rpartition(".")[2]:
             fail(f"ckpt_path: {path} was written by {class_path}, not {given}")
         if not arguments:
             return
@@ -111,9 +96,10 @@ class ArchitectureCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """A model that takes its shape from the data needs data."""
-        arguments = self._get(self.config, "model").get("init_args", {})
-        if "in_shape" in arguments and not (arguments.in_shape or self._get(self.config, "data")):
-            self.parser.error("the following arguments are required: fit.data")
+        config = self.config[self.subcommand]
+        arguments = config.model.get("init_args", {})
+        if "in_shape" in arguments and not (arguments.in_shape or config.get("data")):
+            fail("data: required; give --data with a class of datamodules, or a config")
 
     def instantiate_classes(self) -> None:
         """A search draws from its images itself: `fit` would take its candidates from there."""
@@ -126,44 +112,35 @@ class ArchitectureCLI(LightningCLI):
             self.datamodule = None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer; what it refuses is one of its arguments."""
+        """Build the trainer; what it refuses is one of its arguments.
+
+        `enable_progress_bar: false` holds for a bar among the callbacks of a config too. A search
+        runs until it is finished, and deals its candidates to the devices.
+        """
+        asked = self.config_init[self.subcommand].trainer
+        given = asked.callbacks or []
+        given = given if isinstance(given, list) else [given]
+        bars = [one for one in given if isinstance(one, ProgressBar)]
+        if asked.enable_progress_bar is False:
+            given = [one for one in given if one not in bars]
+        if isinstance(self.model, Search):
+            if asked.strategy == "auto":
+                kwargs["strategy"] = "search"
+            if asked.max_epochs is None and asked.max_steps == -1:
+                kwargs["max_epochs"] = -1
+            if asked.enable_progress_bar is not False and not bars:
+                given = [callbacks.SearchProgressBar(), *given]
         try:
-            return super().instantiate_trainer(**kwargs)
+            return super().instantiate_trainer(callbacks=given, **kwargs)
         except (ValueError, TypeError, MisconfigurationException) as error:
             raise ValueError(f"trainer: {error}") from error
-
-    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
-        """`enable_progress_bar: false` holds for a bar among the callbacks of a config too."""
-        if config.get("enable_progress_bar") is False:
-            given = config["callbacks"] or []
-            given = given if isinstance(given, list) else [given]
-            config["callbacks"] = [one for one in given if not isinstance(one, ProgressBar)]
-        return super()._instantiate_trainer(config, callbacks)
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Note on whatever ends a fit early how to go on with it."""
-        try:
-            super()._run_subcommand(subcommand)
-        except BaseException as error:
-            if self.trainer.progress_bar_callback and self.trainer.is_global_zero:
-                print(flush=True)  # the bar's line has no end yet
-            if isinstance(error, OSError) and self._in_log_folder(error.filename):
-                error.add_note("the folder is that of trainer.logger, see its save_dir")
-            if subcommand == "fit" and (hint := how_to_go_on(self.trainer)):
-                error.add_note(hint)
-            raise
-
-    def _in_log_folder(self, filename: object) -> bool:
-        folders = [os.path.abspath(one.save_dir) for one in self.trainer.loggers if one.save_dir]
-        path = os.path.abspath(filename) if isinstance(filename, str) else ""
-        return any(path == folder or path.startswith(f"{folder}{os.sep}") for folder in folders)
 
     def after_fit(self) -> None:
         """Test if asked to, and say what was reached and where to look at it."""
         if self.trainer.interrupted:
             return
         metrics = dict(self.trainer.callback_metrics)
-        if self._get(self.config, "test_after_fit"):
+        if self.config[self.subcommand].test_after_fit:
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
             metrics |= self.trainer.callback_metrics
         reached = ", ".join(
@@ -181,7 +158,7 @@ class ArchitectureCLI(LightningCLI):
             rank_zero_info(f"Written to {folder}; look at it with: tensorboard --logdir {folder}")
 
     def _warn_untrained(self) -> None:
-        if isinstance(self.model, ImageClassifier) and not self._get(self.config, "ckpt_path"):
+        if isinstance(self.model, ImageClassifier) and not self.config[self.subcommand].ckpt_path:
             rank_zero_warn("no --ckpt_path: this is the network at initialisation")
 
     before_validate = before_test = before_predict = before_export = _warn_untrained
@@ -201,14 +178,17 @@ def main(args: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", message=f"{ours}.*sync_dist=True")
     # `validation: 0` asks for no validation.
     warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
+    words = LastWords()
+    always = [callbacks.PredictionWriter(), StopTogether(), words]
+    described: dict[str, Any] = {name: {"description": text} for name, text in SUBCOMMANDS.items()}
     try:
         ArchitectureCLI(
             args=args,
             trainer_class=ArchitectureTrainer,
             parser_class=OneLineParser,
-            parser_kwargs={"description": DESCRIPTION},
+            parser_kwargs={"description": DESCRIPTION, **described},
             auto_configure_optimizers=False,
-            trainer_defaults={"callbacks": [callbacks.PredictionWriter()]},
+            trainer_defaults={"callbacks": always, "logger": LOGGER},
             save_config_kwargs={"overwrite": True},
         )
         leave_group_at_exit()
@@ -217,14 +197,13 @@ def main(args: list[str] | None = None) -> None:
             leave_group_at_exit()
         stopped(error)
         raise
-    except MISTAKES as error:
-        if debugging() or raised_in_step(error):
+    except Exception as error:
+        if debugging():
             raise
-        fail(unfit(error) or one_line(str(error)), error)
-    except (RuntimeError, LookupError, TypeError, AttributeError) as error:
-        line = unfit(error)
-        if isinstance(error, RuntimeError):
-            line = mismatch(error) or line or lost_process(error)
-        if debugging() or line is None:
+        if words.restoring and not isinstance(error, OSError):
+            fail(misfit(error), error)
+        if line := lost_process(error):
+            fail(line, error)
+        if not isinstance(error, MISTAKES) or raised_in_step(error):
             raise
-        fail(line, error)
+        fail(one_line(str(error)), error)

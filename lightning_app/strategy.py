@@ -1,6 +1,6 @@
 """How a search runs on several devices."""
 
-from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
 
 
 class SearchStrategy(DDPStrategy):
@@ -12,3 +12,6 @@ class SearchStrategy(DDPStrategy):
 
     def configure_ddp(self) -> None:
         """Leave the module as it is: nothing is trained."""
+
+
+StrategyRegistry.register("search", SearchStrategy, description=SearchStrategy.__doc__)

@@ -9,20 +9,19 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_info
 
 from lightning_app.checkpoint_io import SafeCheckpointIO
-from lightning_app.signals import AgreedSignalConnector
+from lightning_app.checkpoints import misfit
 from lightning_app.watchdog import watch_launcher
 from models.export import export
 from models.search import Search
 
 
 class ArchitectureTrainer(Trainer):
-    """A Trainer that exports too, stops when asked, and whose checkpoints are always whole."""
+    """A Trainer that exports too, and whose checkpoints are always whole."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:  # none of the user's own
             self.strategy.checkpoint_io = SafeCheckpointIO()
-        self._signal_connector = AgreedSignalConnector(self)
         watch_launcher()
 
     def export(
@@ -48,6 +47,9 @@ class ArchitectureTrainer(Trainer):
             if not os.path.isfile(ckpt_path):
                 raise ValueError(f"ckpt_path: expected a file, or last, got {ckpt_path}")
             content = torch.load(ckpt_path, map_location="cpu", weights_only=True)
-            model.load_state_dict(content["state_dict"])
+            try:
+                model.load_state_dict(content["state_dict"])
+            except RuntimeError as error:
+                raise ValueError(misfit(error)) from error
         export(model, output)
         rank_zero_info(f"{type(model).__name__} written to {output}: images to logits, any batch")

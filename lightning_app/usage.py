@@ -11,31 +11,14 @@ SUBCOMMANDS = {
     "export": "write the network to --output, .pt2 or .onnx; the weights come from --ckpt_path",
 }
 
-GROUPS = {
-    "model": "What to train, or which search to run (--model.help CLASS lists a class's arguments)",
-    "data": "Where the images come from (--data.help CLASS)",
-    "run": "This run",
-    "links": "Taken from the data",
-    "trainer": "Lightning's Trainer: epochs, devices, precision, logger, callbacks",
-}
-"""Titles of the groups of a subcommand's arguments, in the order in which they are shown."""
-
-CHECKPOINT = (
-    "Checkpoint to start from. last: go on with the newest run of this name, in its folder. "
-    "The model's arguments in a checkpoint override those given here."
-)
-
-
-def overview() -> str:
-    """The whole of `lightning --help`."""
-    names = "\n".join(f"  {name:10}{text}" for name, text in SUBCOMMANDS.items())
-    return f"""\
+_NAMES = "\n".join(f"  {name:10}{text}" for name, text in SUBCOMMANDS.items())
+OVERVIEW = f"""\
 usage: lightning {{{",".join(SUBCOMMANDS)}}} --config FILE [--KEY VALUE ...]
 
 {DESCRIPTION}
 
 commands:
-{names}
+{_NAMES}
 
 A config is a YAML file, such as those in configs/. Every entry of it can be given on the command
 line instead, with dots between its levels, and what comes later wins:
@@ -44,14 +27,12 @@ line instead, with dots between its levels, and what comes later wins:
   lightning fit --config configs/search/quickstart.yaml
   lightning fit --config configs/quickstart.yaml --print_config   # all that can be set
 
+--ckpt_path FILE starts from a checkpoint, whose model arguments override those given here;
+--ckpt_path last goes on with the newest run of this name, in its folder.
+
 more help:
   lightning fit --help                                # all arguments
   lightning fit --model.help models.PruningSearch     # those of a class
   lightning fit --data.help datamodules.MNISTDataModule
 """
-
-
-def usage(subcommand: str) -> str:
-    """One short line of usage instead of a screen of every option."""
-    output = " [--output FILE]" if subcommand == "export" else ""
-    return f"lightning {subcommand} --config FILE [--KEY VALUE ...] [--ckpt_path FILE]{output}"
+"""The whole of `lightning --help`."""

@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 import torch
 
 from datamodules import CIFAR10DataModule, ImageDataModule, ImageFolderDataModule
-from models.benchmarks.nasbench201 import Table, read_table
+from models.benchmarks import AccuracyTable, read_table
 from models.search import Search
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -24,12 +24,12 @@ DATASETS = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ImageNet16-120": "i
 CIFAR10 = {"mean": (0.491, 0.482, 0.447), "std": (0.247, 0.243, 0.262)}
 
 
-def accuracies(data: Path) -> Table:
+def accuracies(data: Path) -> AccuracyTable:
     """Read the test accuracies of every NAS-Bench-201 cell after 200 epochs."""
     return read_table(data / "nasbench201_test_accuracy.csv")
 
 
-def accuracies_of(table: Table, cells: Sequence[str]) -> Array:
+def accuracies_of(table: AccuracyTable, cells: Sequence[str]) -> Array:
     """Return the accuracies of some cells, (cells, datasets)."""
     return np.array([[table[cell][name] for name in DATASETS.values()] for cell in cells])
 

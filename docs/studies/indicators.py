@@ -20,7 +20,7 @@ from _study import CIFAR10, DATASETS, accuracies, images, print_table, use_one_t
 from scipy.stats import kendalltau, spearmanr
 from torch import nn
 
-from models.benchmarks.nasbench201 import Table
+from models.benchmarks import AccuracyTable
 from models.indicators import (
     VKDNW,
     ActivationOverlap,
@@ -188,7 +188,7 @@ def _network(cell: str, indicator: Indicator, setting: Setting) -> nn.Module:
     return network
 
 
-def report(rows: Rows, table: Table) -> None:
+def report(rows: Rows, table: AccuracyTable) -> None:
     """Print Kendall's τ on three datasets and Spearman's ρ on the first, of each indicator."""
     names = sorted({name for _, name in rows})
     columns = {name: scores_of(rows, name) for name in names}

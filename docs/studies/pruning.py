@@ -75,13 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     "seconds": round(search.seconds, 1),
                     "evaluations": search.evaluation_count,
                     "architecture": cell,
-                } | table[cell]
+                } | table.look_up(cell)
                 _append(args.csv, row)
                 print(row, flush=True)
                 found[depth_width].append(row)
     shown = []
     for depth_width, rows in found.items():
-        means = [mean_and_deviation([row[name] for row in rows]) for name in DATASETS.values()]
+        means = [
+            mean_and_deviation([row[f"{name}_accuracy"] for row in rows])
+            for name in DATASETS.values()
+        ]
         first = rows[0]
         evaluations = str(first["evaluations"])
         shown.append(

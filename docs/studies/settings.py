@@ -21,7 +21,7 @@ from _study import DATASETS, accuracies, print_table, use_one_thread
 from indicators import INDICATORS, Setting, milliseconds_of, read, score_cells, scores_of
 from scipy.stats import kendalltau
 
-from models.benchmarks.nasbench201 import Table
+from models.benchmarks import AccuracyTable
 
 WITHIN = 0.02
 GRID = [
@@ -60,7 +60,7 @@ def file_of(folder: Path, setting: Setting) -> Path:
 
 
 def rows_of(
-    folder: Path, grid: Sequence[Setting], name: str, table: Table, cells: Sequence[str]
+    folder: Path, grid: Sequence[Setting], name: str, table: AccuracyTable, cells: Sequence[str]
 ) -> list[Row]:
     """Return what is known of an indicator, by setting."""
     halves, found = (cells[: len(cells) // 2], cells[len(cells) // 2 :]), []
@@ -77,7 +77,9 @@ def rows_of(
     return found
 
 
-def _tau(scores: dict[str, float], cells: Sequence[str], table: Table, dataset: str) -> float:
+def _tau(
+    scores: dict[str, float], cells: Sequence[str], table: AccuracyTable, dataset: str
+) -> float:
     own = [scores[cell] for cell in cells]
     return float(kendalltau(own, [table[cell][dataset] for cell in cells])[0])
 

@@ -90,3 +90,14 @@ def convergence(table: DagSpaceTable, epoch: int, shown: Sequence[str] = _SHOWN)
         grid[row, 0].set_ylabel(outcome.replace("_", " "))
     figure.colorbar(dots, ax=grid, label="effective depth d̄")
     return figure
+
+
+def report_figures(table: DagSpaceTable) -> dict[str, Figure]:
+    """The figures of a report by name, after the last epoch."""
+    epoch = max(table.curves["train_accuracy"])
+    figures = {
+        "accuracy_over_depth_width": accuracy_over_depth_width(table, epoch),
+        "training_curves": training_curves(table),
+        "convergence": convergence(table, epoch),
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -215,3 +215,21 @@ def read_csv(path: Path) -> DagSpaceTable:
         columns["epochs_to_reach"],
         curves,
     )
+
+
+def correlation_text(correlations: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table of Spearman's ρ and Kendall's τ of each predictor."""
+    outcomes = list(dict.fromkeys(row["outcome"] for row in correlations))
+    # After the last epoch most members may be equal: the middle one tells more apart.
+    after = outcomes[1:]
+    shown = list(dict.fromkeys([outcomes[0], after[(len(after) - 1) // 2], after[-1]]))
+    found = {(row["predictor"], row["outcome"]): row for row in correlations}
+    lines = [
+        "| predictor | " + " | ".join(f"{name}: ρ, τ" for name in shown) + " |",
+        "|---" * (1 + len(shown)) + "|",
+    ]
+    for predictor, meaning in PREDICTORS.items():
+        cells = [found[predictor, outcome] for outcome in shown]
+        values = [f"{cell['spearman']:+.2f}, {cell['kendall']:+.2f}" for cell in cells]
+        lines.append(f"| {meaning} | " + " | ".join(values) + " |")
+    return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -134,6 +136,13 @@ class Search(pl.LightningModule):
         """Hand on to the images."""
         self.images.prepare_data()
 
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Keep the last round too, for a resume, in checkpoints of which nothing else is asked."""
+        for callback in self.trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.save_last is None:
+                callback.save_last = True
+        return []
+
     def setup(self, stage: str) -> None:
         """Load the images; refuse what a search cannot run under.
 
@@ -143,8 +152,9 @@ class Search(pl.LightningModule):
         """
         if stage != "fit":
             raise MisconfigurationException(f"{type(self).__name__} runs with fit, not {stage}")
-        # Every round has another number of candidates.
+        # Every round has another number of candidates, fewer than Lightning logs at.
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+        self.trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
         self.images.setup("fit")
         # Settings leave out the folder, which for a folder of images decides what they are.
         self._drawn = digest(draw_batch(self.images, self.batch_size, self.seed))
@@ -255,7 +265,7 @@ class Search(pl.LightningModule):
         new = self.history[len(self._texts) :]
         self._texts += [json.dumps(entry, allow_nan=False) for entry in new]
         # As Lightning's command line has it of modules that save their arguments.
-        kind = {"_class_path": f"{type(self).__module__}.{type(self).__qualname__}"}
+        kind = {"_class_path": public_path(type(self))}
         checkpoint["hyper_parameters"] = checkpoint.get("hyper_parameters", {}) | kind
         checkpoint["search"] = {
             "settings": self.settings(),
@@ -297,3 +307,11 @@ class Search(pl.LightningModule):
         self.was_finished = self.finished
         if self.finished and self._trainer is not None:
             self.trainer.should_stop = True  # or it would prune once more
+
+
+def public_path(cls: type) -> str:
+    """The shortest import path of a class: `models.PruningSearch`, whichever file holds it."""
+    parts = cls.__module__.split(".")
+    packages = (".".join(parts[:end]) for end in range(1, len(parts)))
+    holds = (p for p in packages if getattr(sys.modules.get(p), cls.__qualname__, None) is cls)
+    return f"{next(holds, cls.__module__)}.{cls.__qualname__}"

@@ -14,11 +14,16 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim import SGD
 
-from callbacks.dag_space_report import DagSpaceReport, correlation_text
+from callbacks import DagSpaceReport
 from datamodules import DigitsDataModule
 from models import DagMLPClassifier
 from models.analysis.dag_space_figures import PAPER_DAGS
-from models.analysis.dag_space_table import PREDICTORS, rank_correlations, read_csv
+from models.analysis.dag_space_table import (
+    PREDICTORS,
+    correlation_text,
+    rank_correlations,
+    read_csv,
+)
 from models.classifiers.dag_space_classifier import DagSpaceClassifier
 
 DAGS = [*PAPER_DAGS, "1_12_211", "0_00_200"]

@@ -15,9 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
-from callbacks.nngp_monitor import NNGPMonitor, spectra_figure
+from callbacks import NNGPMonitor
 from datamodules import DigitsDataModule
 from models import DagMLPClassifier
+from models.analysis.spectra import spectra_figure
 from models.indicators.nngp import nngp_kernel, paper_bound
 from models.topology import Dag
 

@@ -41,74 +41,30 @@ def config(old: str = "", new: str = "") -> str:
     ("args", "line"),
     [
         # names
-        (
-            "--model.wdth 5",
-            r"model: models.DagMLPClassifier takes no 'wdth'; allowed: dag, in_shape",
-        ),
-        ("--trainer.max_epoch 3", r"--trainer.max_epoch: .* did you mean trainer.max_epochs\?"),
-        ("--tst_after_fit true", r"--tst_after_fit: .* did you mean test_after_fit\?"),
-        ("--foo=3", r"--foo: no such option; see lightning fit --help"),
-        ("stray", r"stray: no such option"),
-        (
-            "--model models.Nope",
-            r"model: no class 'Nope' in models; there are CellClassifier, DagCo",
-        ),
-        ("--model nope.Nope", r"model: No module named 'nope'"),
-        ("--model Nope", r"model: no class 'Nope'; give an import path, such as models.CellCl"),
-        ("--data Nope", r"data: no class 'Nope'; give .* datamodules.DigitsDataModule"),
-        (
-            "--trainer.callbacks+=Nope",
-            r"trainer.callbacks: no class 'Nope'; .* callbacks.NTKMonitor",
-        ),
-        (
-            "--model.optimizer torch.optim.Nop",
-            r"model.optimizer: no class 'Nop' in torch.optim; .*SGD",
-        ),
+        ("--model.wdth 5", "model: Option 'wdth' is not accepted"),
+        ("--trainer.max_epoch 3", "unrecognized arguments: --trainer.max_epoch 3"),
+        ("--model models.Nope", "model: module 'models' has no attribute 'Nope'"),
+        ("--model Nope", "model: Expected a dot import path string: Nope"),
+        ("--model.optimizer torch.optim.Nop", "model.optimizer: .*'torch.optim' has no .*'Nop'"),
         # types
-        ("--model.width x", r"model.width: expected an int, got x"),
-        ("--model.width 1.5", r"model.width: expected an int, got 1.5"),
-        ("--model.batch_norm maybe", r"model.batch_norm: expected a bool, got maybe"),
-        ("--model.loss hinge", r"model.loss: expected one of 'cross_entropy', 'mse', got hinge"),
-        ("--model.optimizer.lr x", r"model.optimizer.lr: expected a float"),
-        ("--trainer.max_epochs x", r"trainer.max_epochs: expected an int, got x"),
-        ("--seed_everything x", r"seed_everything: expected a bool or an int, got x"),
+        ("--model.width x", "model.width: Expected a <class 'int'>. Got value: x"),
+        ("--model.optimizer.lr x", "model.optimizer.lr: Expected a <class 'float'>"),
+        ("--seed_everything x", "seed_everything: Expected a <class 'bool'>; Expected a <class 'i"),
         (
             "--trainer.callbacks+=NTKMonitor --trainer.callbacks.batch_norm x",
-            r"trainer.callbacks.batch_norm: expected one of 'coupled', 'frozen', got x",
+            r"trainer.callbacks.batch_norm: Expected a typing.Literal\['coupled', 'frozen'\]",
         ),
-        # values
-        ("--model.dag 2_21_11x", r"dag: '11x' in '2_21_11x' is not a group of digits 0, 1, 2"),
-        ("--model.dag 2_2", r"dag: group 2 of .2_2. is .2., 1 digits; group 2 has exactly 2"),
-        ("--model.dag 0_00_000", r"dag: '0_00_000' has no path from input to output"),
-        ("--model.width 0", r"width: expected 1 or more, got 0"),
-        ("--data.batch_size 0", r"batch_size: 0, expected at least 1"),
-        ("--data.augment spin", r"augment: 'spin', expected 'none' or any of crop, flip"),
-        (
-            "--trainer.callbacks+=NTKMonitor --trainer.callbacks.probe_size 1",
-            r"probe_size: expected 2 or more, got 1",
-        ),
-        ("--trainer.accelerator quantum", r"trainer: .*accelerator='quantum'.* Available names"),
-        ("--trainer.devices x", r"trainer: `devices` .* should be an int > 0"),
-        ("--model.optimizer.lr -1", r"Invalid learning rate: -1"),
+        # values that a constructor refuses
+        ("--model.dag 0_00_000", "dag: '0_00_000' has no path from input to output$"),
+        ("--data.batch_size 0", "batch_size: 0, expected at least 1$"),
+        ("--trainer.accelerator quantum", "trainer: .*accelerator='quantum'.* Available names"),
+        ("--model.optimizer.lr -1", "Invalid learning rate: -1"),
         # missing things
-        (
-            "--model.scheduler torch.optim.lr_scheduler.StepLR",
-            r"model.scheduler: .* required: step_size",
-        ),
-        ("--config nothere.yaml", r"config: File does not exist: '.*/nothere.yaml'"),
-        ("--config .", r"config: Path is not a file"),
-        ("--config", r"argument -c/--config: expected one argument"),
-        ("--data MNISTDataModule --data.root nowhere", r"root: no file nowhere/MNIST/raw/train-im"),
-        ("--data CIFAR10DataModule --data.root nowhere", r"root: no folder nowhere/cifar-10"),
-        (
-            "--data ImageFolderDataModule --data.root nowhere --data.image_size 8",
-            r"root: .*nowhere",
-        ),
-        (
-            "--ckpt_path none.ckpt",
-            r"ckpt_path: no file none.ckpt; expected a checkpoint, or one of",
-        ),
-        ("--ckpt_path last", r"ckpt_path: no run to go on with under runs/quickstart"),
+        ("--model.scheduler torch.optim.lr_scheduler.StepLR", "model.scheduler: .*: step_size$"),
+        ("--config nothere.yaml", "config: File does not exist: '.*/nothere.yaml'"),
+        ("--data MNISTDataModule --data.root nowhere", "root: no file nowhere/MNIST/raw/train-im"),
+        ("--ckpt_path none.ckpt", "ckpt_path: no file none.ckpt; expected a checkpoint, or one"),
+        ("--ckpt_path last", "ckpt_path: no run to go on with under runs/quickstart"),
     ],
 )
 def test_mistakes_on_the_command_line(
@@ -121,11 +77,9 @@ def test_mistakes_on_the_command_line(
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        ("", r'expected "subcommand" to be one of {fit,validate,test,predict,export}'),
-        ("fitt", r"argument subcommand: invalid choice: 'fitt' .choose from 'fit', 'validate'"),
-        ("fit", r"model: required; give --model with one of models.CellClassifier"),
-        ("fit --model DagMLPClassifier --data DigitsDataModule", r"model: .* are required: dag"),
-        ("test --model DagMLPClassifier --model.dag 2", r"data: required; give --data with one of"),
+        ("", 'expected "subcommand" to be one of {fit,validate,test,predict,export}'),
+        ("fit", "the following arguments are required: fit.model"),
+        ("test --model DagMLPClassifier --model.dag 2", "data: required; give --data with a cl"),
     ],
 )
 def test_arguments_that_are_missing(
@@ -137,49 +91,16 @@ def test_arguments_that_are_missing(
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        (
-            "    width: 64",
-            "    wdth: 64",
-            r"model: models.DagMLPClassifier takes no 'wdth'; allowed",
-        ),
-        (
-            "max_epochs: 15",
-            "max_epoch: 15",
-            r"trainer.max_epoch: .*did you mean trainer.max_epochs",
-        ),
-        ("seed_everything", "seed_evrything", r"seed_evrything: .*did you mean seed_everything"),
-        (
-            "batch_size: 64",
-            "btch_size: 64",
-            r"data: datamodules.DigitsDataModule takes no 'btch_size'; allowed: root, batch_size",
-        ),
-        (
-            "lr: 0.05",
-            "lx: 0.05",
-            r"model.optimizer: torch.optim.SGD takes no 'lx'; allowed: lr, mom",
-        ),
-        (
-            "probe_size: 64",
-            "prob_size: 64",
-            r"trainer.callbacks: callbacks.NTKMonitor takes no 'prob_size'; allowed: probe_size",
-        ),
-        ('"2_21_112"', "2_21_112", r"model.dag: expected a str, got 221112: quote it, or YAML"),
-        ("width: 64", "width: many", r"model.width: expected an int, got many"),
-        ("DagMLPClassifier", "DagMLP", r"model: no class 'DagMLP' in models; there are"),
-        ("save_dir: runs", "save_dir: [1", r"config: no valid YAML: .* line 26"),
-        ("    width: 64", "\twidth: 64", r"config: no valid YAML: .* line 9"),
+        ("seed_everything", "seed_evrything", "Subcommand 'fit' does not accept .*'seed_evryth"),
+        ("probe_size: 64", "prob_size: 64", "trainer.callbacks: Option 'prob_size' is not acc"),
+        ('"2_21_112"', "2_21_112", "model.dag: Expected a <class 'str'>. Got value: 221112"),
+        ("max_epochs: 15", "max_epochs: [1", "Problems parsing config: .* line 20"),
     ],
 )
 def test_mistakes_in_a_config(
     capsys: pytest.CaptureFixture[str], old: str, new: str, line: str
 ) -> None:
     assert re.match(line, error(capsys, "fit", "--config", config(old, new), *FAST))
-
-
-@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words"])
-def test_a_config_that_is_no_mapping(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    Path("x.yaml").write_text(text)
-    assert re.match("config: expected lines such as", error(capsys, "fit", "--config", "x.yaml"))
 
 
 def test_errors_can_be_seen_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,14 +117,10 @@ def damaged(kind: str) -> str:
     match kind:
         case "text":
             Path(path).write_text("hello")
-        case "empty":
-            Path(path).touch()
         case "objects":
             torch.save({"state_dict": {}, "path": Path("x")}, path)
         case "weights":
             torch.save({"layer.weight": torch.zeros(2)}, path)
-        case "list":
-            torch.save([torch.zeros(2)], path)
         case "cut":
             torch.save({"state_dict": {"a": torch.zeros(2000)}}, path)
             Path(path).write_bytes(Path(path).read_bytes()[:3000])
@@ -223,41 +140,20 @@ def damaged(kind: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("argument", "known"),
-    [("space", ".*models.spaces.DartsSpace"), ("indicator", ".*models.indicators.SynFlow")],
-)
-def test_a_search_s_classes_are_named(
-    capsys: pytest.CaptureFixture[str], argument: str, known: str
-) -> None:
-    config = str(QUICKSTART.parent / "search" / "sampling_digits.yaml")
-    line = error(capsys, "fit", "--config", config, f"--model.{argument}", "Nope")
-    said = rf"model.{argument}: no class 'Nope'; give an import path, such as {known}"
-    assert re.match(said, line), line
-
-
-@pytest.mark.parametrize("subcommand", ["fit", "test"])
-@pytest.mark.parametrize(
     ("kind", "line"),
     [
         ("text", "ckpt_path: text.ckpt is not a checkpoint, or damaged"),
-        ("empty", "ckpt_path: empty.ckpt is not a checkpoint"),
         ("objects", "ckpt_path: objects.ckpt cannot be read safely: "),
         ("weights", "ckpt_path: weights.ckpt has no 'state_dict'"),
-        ("list", "ckpt_path: list.ckpt has no 'state_dict'"),
         ("cut", "ckpt_path: cut.ckpt is not a checkpoint, or damaged"),
         ("other arguments", r"DagMLPClassifier.*unexpected keyword argument 'hidden'"),
         ("bad value", "dag: '2x' in '2x'"),
-        (
-            "gone class",
-            "ckpt_path: gone class.ckpt was written by gone.Model, not models.DagMLPClassifier",
-        ),
-        ("other weights", "ckpt_path: the weights are those of another network: Missing key"),
+        ("gone class", "ckpt_path: .* was written by gone.Model, not models.DagMLPClassifier"),
+        ("other weights", "ckpt_path: the checkpoint does not fit.* RuntimeError: .*Missing key"),
     ],
 )
-def test_bad_checkpoints(
-    capsys: pytest.CaptureFixture[str], subcommand: str, kind: str, line: str
-) -> None:
-    args = [subcommand, "--config", str(QUICKSTART), *BARE, "--ckpt_path", damaged(kind)]
+def test_bad_checkpoints(capsys: pytest.CaptureFixture[str], kind: str, line: str) -> None:
+    args = ["test", "--config", str(QUICKSTART), *BARE, "--ckpt_path", damaged(kind)]
     assert re.match(line, error(capsys, *args))
 
 
@@ -280,10 +176,7 @@ class {name}(ImageClassifier):
     [
         ("training_step", "ValueError", True),
         ("setup", "KeyError", True),
-        ("setup", "RuntimeError", True),
-        ("on_train_start", "AttributeError", True),
         ("setup", "ValueError", False),
-        ("configure_optimizers", "FileNotFoundError", False),
     ],
 )
 def test_bugs_keep_their_traceback_and_bad_data_is_one_line(

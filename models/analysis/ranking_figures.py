@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from models.analysis.indicator_table import Row, Scores
+from models.analysis.ranking import Row, Scores
 
 _COLUMNS = 4
 

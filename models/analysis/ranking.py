@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata, spearmanr
 from sklearn.metrics import ndcg_score
+
+from models.indicators import Indicator, RankAggregate
+from models.spaces import SearchSpace
+from models.topology import effective_depth_width
 
 Scores = Mapping[str, float]
 """Architecture to score; those whose evaluation failed are missing."""
@@ -104,6 +109,67 @@ def ranking(
                 Row(name, dataset, len(own), drawn - len(own), *found, float(np.median(times)))
             )
     return rows
+
+
+def aggregate(
+    indicators: Sequence[Indicator], scores: Mapping[str, Scores], architectures: Sequence[str]
+) -> Scores:
+    """Sum log-ranks over the architectures that every indicator scored.
+
+    Args:
+        indicators: what to add up.
+        scores: as the indicators give them, by name and architecture.
+        architectures: all of them.
+    """
+    rows = [[scores[one.name].get(text) for text in architectures] for one in indicators]
+    totals = RankAggregate(indicators).aggregate(rows)
+    return {
+        text: total for text, total in zip(architectures, totals, strict=True) if total is not None
+    }
+
+
+def oriented(
+    indicators: Sequence[Indicator],
+    scores: Mapping[str, Scores],
+    aggregates: Mapping[str, Sequence[str]],
+    architectures: Sequence[str],
+) -> dict[str, Scores]:
+    """Turn scores so that higher is better, and add the aggregates.
+
+    Args:
+        indicators: in the order of the result.
+        scores: as they give them, by name and architecture.
+        aggregates: name to the names of the indicators whose log-ranks are added up.
+        architectures: all of them.
+    """
+    found = {
+        one.name: scores[one.name]
+        if one.higher_is_better
+        else {text: -score for text, score in scores[one.name].items()}
+        for one in indicators
+    }
+    for name, members in aggregates.items():
+        own = [one for one in indicators if one.name in members]
+        found[name] = aggregate(own, scores, architectures)
+    return found
+
+
+def depth_width_scores(space: SearchSpace, architectures: Mapping[str, Any]) -> dict[str, Scores]:
+    """Effective depth and width as scores: means over cells; none in a space without graphs.
+
+    Args:
+        space: whose architectures.
+        architectures: by their text.
+    """
+    depths: dict[str, float] = {}
+    widths: dict[str, float] = {}
+    for text, architecture in architectures.items():
+        found = list(map(effective_depth_width, space.topologies(architecture).values()))
+        if not found:
+            return {}
+        depths[text] = fmean(one.depth for one in found)
+        widths[text] = fmean(one.width for one in found)
+    return {"effective_depth": depths, "effective_width": widths}
 
 
 def as_text(rows: Sequence[Row]) -> str:

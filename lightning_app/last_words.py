@@ -1,0 +1,44 @@
+"""What whatever ends a run early is to say besides."""
+
+import os
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
+
+from lightning_app.checkpoint_io import SafeCheckpointIO
+from lightning_app.resume import how_to_go_on
+
+
+class LastWords(Callback):
+    """Notes on an exception: how to go on with a fit, and whose folder cannot be written."""
+
+    def __init__(self) -> None:
+        self.restoring = False
+        """Whether the run ended while its checkpoint was restored."""
+        self._started = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """What comes is not about the checkpoint."""
+        self._started = True
+
+    on_validation_start = on_test_start = on_predict_start = on_train_start
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Add the notes."""
+        if trainer.progress_bar_callback and trainer.is_global_zero:
+            print(flush=True)  # the bar's line has no end yet
+        checkpoints = trainer.strategy.checkpoint_io
+        read = isinstance(checkpoints, SafeCheckpointIO) and checkpoints.has_read
+        self.restoring = read and not self._started
+        if isinstance(exception, OSError) and _in_log_folder(exception.filename, trainer):
+            exception.add_note("the folder is that of trainer.logger, see its save_dir")
+        if trainer.state.fn == TrainerFn.FITTING and (hint := how_to_go_on(trainer)):
+            exception.add_note(hint)
+
+
+def _in_log_folder(filename: object, trainer: Trainer) -> bool:
+    folders = [os.path.abspath(one.save_dir) for one in trainer.loggers if one.save_dir]
+    path = os.path.abspath(filename) if isinstance(filename, str) else ""
+    return any(path == folder or path.startswith(f"{folder}{os.sep}") for folder in folders)
