@@ -6,7 +6,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
@@ -45,6 +45,7 @@ class ArchitectureCLI(LightningCLI):
     """`lightning fit|validate|test|predict|export --config …`."""
 
     _logger_asked_for: Any = None  # where `--ckpt_path last` gave it the folder of a run
+    _checkpoint: str | None = None
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -60,17 +61,20 @@ class ArchitectureCLI(LightningCLI):
             "--test_after_fit", type=bool, default=False, help="Test the final weights after `fit`."
         )
 
-    def _parse_ckpt_path(self) -> None:
+    def parse_arguments(self, parser: Any, args: Any) -> None:
         """The arguments that a checkpoint holds override those given, as in Lightning.
 
         Checkpoints written from Python do not name their class: they are of the given one.
+        Lightning's own way, which imports the class that a file names, does not see the path.
         """
+        super().parse_arguments(parser, args)
         subcommand = self.config.subcommand
         config = self.config[subcommand]
         if subcommand == "fit" and config.get("ckpt_path") == "last":
             self._logger_asked_for = config.clone()["trainer.logger"]
         continue_last(config, subcommand)
-        path = config.get("ckpt_path")
+        path = self._checkpoint = config.get("ckpt_path")
+        config["ckpt_path"] = None
         arguments = checkpoint_arguments(path) if path else {}
         arguments.pop("_instantiator", None)
         if subcommand == "fit":
@@ -85,18 +89,19 @@ class ArchitectureCLI(LightningCLI):
         if not arguments:
             return
         model = {"class_path": given, "dict_kwargs": arguments}
-        self.parser.exit_on_error = False
+        parser.exit_on_error = False
         try:
-            self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)
+            self.config = parser.parse_object({subcommand: {"model": model}}, self.config)
         except ArgumentError as error:
             reason = one_line(str(error))
             fail(f"ckpt_path: the arguments in {path} do not fit this model: {reason}")
         finally:
-            self.parser.exit_on_error = True
+            parser.exit_on_error = True
 
     def before_instantiate_classes(self) -> None:
         """A model that takes its shape from the data needs data."""
         config = self.config[self.subcommand]
+        config["ckpt_path"] = self._checkpoint
         arguments = config.model.get("init_args", {})
         if "in_shape" in arguments and not (arguments.in_shape or config.get("data")):
             fail("data: required; give --data with a class of datamodules, or a config")
@@ -131,9 +136,13 @@ class ArchitectureCLI(LightningCLI):
             if asked.enable_progress_bar is not False and not bars:
                 given = [callbacks.SearchProgressBar(), *given]
         try:
-            return super().instantiate_trainer(callbacks=given, **kwargs)
+            trainer = super().instantiate_trainer(callbacks=given, **kwargs)
         except (ValueError, TypeError, MisconfigurationException) as error:
             raise ValueError(f"trainer: {error}") from error
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.save_last is None:
+                callback.save_last = True  # what `--ckpt_path last` goes on from
+        return trainer
 
     def after_fit(self) -> None:
         """Test if asked to, and say what was reached and where to look at it."""

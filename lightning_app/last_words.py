@@ -1,7 +1,5 @@
 """What whatever ends a run early is to say besides."""
 
-import os
-
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -10,7 +8,7 @@ from lightning_app.resume import how_to_go_on
 
 
 class LastWords(Callback):
-    """Notes on an exception: how to go on with a fit, and whose folder cannot be written."""
+    """Note on an exception how to go on with the fit, and whether a checkpoint did not fit."""
 
     def __init__(self) -> None:
         self.restoring = False
@@ -32,13 +30,5 @@ class LastWords(Callback):
         checkpoints = trainer.strategy.checkpoint_io
         read = isinstance(checkpoints, SafeCheckpointIO) and checkpoints.has_read
         self.restoring = read and not self._started
-        if isinstance(exception, OSError) and _in_log_folder(exception.filename, trainer):
-            exception.add_note("the folder is that of trainer.logger, see its save_dir")
         if trainer.state.fn == TrainerFn.FITTING and (hint := how_to_go_on(trainer)):
             exception.add_note(hint)
-
-
-def _in_log_folder(filename: object, trainer: Trainer) -> bool:
-    folders = [os.path.abspath(one.save_dir) for one in trainer.loggers if one.save_dir]
-    path = os.path.abspath(filename) if isinstance(filename, str) else ""
-    return any(path == folder or path.startswith(f"{folder}{os.sep}") for folder in folders)

@@ -11,13 +11,22 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 HERE = Path(__file__).parent
 CONFIGS = HERE.parents[1] / "configs"
 
+_GENOTYPE = yaml.safe_load((CONFIGS / "train_darts_cifar10.yaml").read_text())["model"][
+    "init_args"
+]["architecture"]
 _ARGUMENTS = {
     "fit": ["quickstart.yaml", "--model.width", "8", "--trainer.max_epochs", "6"],
+    "drop_path": [  # what is dropped is drawn anew in each step
+        *("train_digits.yaml", "--model.space", "darts", "--model.architecture", _GENOTYPE),
+        *("--model.sizes", "{channels: 2, cells: 2}", "--model.drop_path", "0.4"),
+        *("--data.batch_size", "256", "--trainer.max_epochs", "4"),
+    ],
     "pruning": ["search/quickstart.yaml", "--model.batch_size", "8"],
     "sampling": [
         *("search/sampling_digits.yaml", "--model.samples", "24"),

@@ -41,21 +41,14 @@ def test_no_checkpoint_follows_a_loss_that_is_nan(runs, tmp_path):
     assert all(value.isfinite().all() for value in content["state_dict"].values())
 
 
-@pytest.mark.parametrize(
-    ("kind", "said"),
-    [
-        ("pruning", "round 0: "),
-        ("sampling", "no evaluation succeeded: "),
-    ],
-)
-def test_images_of_a_search_that_are_nan(runs, tmp_path, kind, said):
+def test_images_of_a_search_that_are_nan(runs, tmp_path):
     before = """
 from datamodules import DigitsDataModule
 normalise = DigitsDataModule.normalise
 DigitsDataModule.normalise = lambda self, pixels: normalise(self, pixels) * float("nan")
 """
-    line = runs.line(runs.arguments(kind), tmp_path, before)
-    assert line.startswith(f"lightning: error: {said}")
+    line = runs.line(runs.arguments("pruning"), tmp_path, before)
+    assert line.startswith("lightning: error: round 0: ")
     assert not list(tmp_path.rglob("architecture.json"))
 
 
@@ -67,22 +60,16 @@ def damage(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     match kind:
         case "renamed class":
             content["hyper_parameters"]["_class_path"] = "models.OldName"
-        case "renamed argument":
-            content["hyper_parameters"]["hidden"] = content["hyper_parameters"].pop("width")
         case "weights of another shape":
             weights = content["state_dict"]
             name = next(name for name, value in weights.items() if value.ndim == 2)
             weights[name] = weights[name][:-1]
-        case "renamed weights":
-            content["state_dict"] = {f"old.{k}": v for k, v in content["state_dict"].items()}
         case "another optimizer":
             content["optimizer_states"][0]["param_groups"][0]["params"].pop()
         case "optimizer states of another kind":
             content["optimizer_states"] = "sgd"
         case "a mask of another shape":
             content["search"]["state"]["mask"] = content["search"]["state"]["mask"][:, 1:]
-        case "a mask of another kind":
-            content["search"]["state"] = {"mask": "all"}
         case "no settings":
             del content["search"]["settings"]
         case "other settings":
@@ -94,22 +81,17 @@ def damage(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-OTHER_VERSION = "ckpt_path: the checkpoint does not fit, it may be of another version: "
+OTHER_VERSION = "ckpt_path: the checkpoint does not fit, it may be of another network or version: "
 FIT = {
     "renamed class": "ckpt_path: .* was written by models.OldName, not models.DagMLPClassifier",
-    "renamed argument": ".*unexpected keyword argument 'hidden'",
-    "weights of another shape": "ckpt_path: the weights are those of another network: size mis",
-    "renamed weights": "ckpt_path: the weights are those of another network: Missing key",
-    "another optimizer": OTHER_VERSION + "loaded state dict contains a parameter group that",
+    "weights of another shape": OTHER_VERSION + "RuntimeError: .* size mismatch",
+    "another optimizer": OTHER_VERSION + "ValueError: loaded state dict contains a parameter group",
     "optimizer states of another kind": OTHER_VERSION,
-    "no state_dict": "ckpt_path: .* has no 'state_dict': not a checkpoint of Lightning",
-    "no optimizer_states": OTHER_VERSION + "'Trying to restore optimizer state but checkpoint con",
-    "no pytorch-lightning_version": OTHER_VERSION + "no entry 'pytorch-lightning_version'",
+    "no pytorch-lightning_version": OTHER_VERSION + "KeyError: 'pytorch-lightning_version'",
 }
 PRUNING = {
-    "a mask of another shape": OTHER_VERSION + r"mask: expected .* shape \(1, 6, 5\)",
-    "a mask of another kind": OTHER_VERSION + "mask: expected a boolean tensor, got str",
-    "no settings": OTHER_VERSION + "no entry 'settings'",
+    "a mask of another shape": OTHER_VERSION + r"ValueError: mask: expected .* shape \(1, 6, 5\)",
+    "no settings": OTHER_VERSION + "KeyError: 'settings'",
     "other settings": "ckpt_path: the checkpoint was written with temperature=1.0, not None",
     "no state of a search": "ckpt_path: this checkpoint holds no search",
 }
@@ -125,13 +107,6 @@ def test_a_checkpoint_of_another_version(runs, tmp_path, kind, what, said):
     torch.save(damage(what, torch.load(path, weights_only=True)), tmp_path / "old.ckpt")
     line = runs.line([*runs.arguments(kind), "--ckpt_path", "old.ckpt"], tmp_path)
     assert re.match(f"lightning: error: {said}", line), line
-
-
-@pytest.mark.slow
-def test_a_search_s_checkpoint_is_none_of_a_network(runs, tmp_path):
-    (path,) = runs.in_peace("pruning").rglob("last.ckpt")
-    line = runs.line([*runs.arguments("fit"), "--ckpt_path", str(path)], tmp_path)
-    assert line.endswith(" was written by models.PruningSearch, not models.DagMLPClassifier")
 
 
 @pytest.mark.slow

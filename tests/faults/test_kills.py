@@ -9,14 +9,13 @@ import time
 import pytest
 
 KILLS = 2
-"""Of each run, one after the other: five runs of a kind are killed ten times."""
+"""Of each run, one after the other."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("kind", ["fit", "pruning", "sampling"])
-def test_killed_at_random_and_resumed(runs, tmp_path, kind, number):
-    generator = random.Random(f"{kind} {number}")
+def test_killed_at_random_and_resumed(runs, tmp_path, kind):
+    generator = random.Random(kind)
     longest = runs.seconds(kind)
     moments = []
     while len(moments) < KILLS:

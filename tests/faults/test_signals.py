@@ -21,11 +21,16 @@ NAMES = {"SIGTERM": "SIGTERM", "SIGINT": "Ctrl-C"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sign", CODES)
 @pytest.mark.parametrize(
-    ("kind", "where", "count"), [("fit", FIT, 50), ("pruning", SEARCH, 20), ("sampling", SEARCH, 6)]
+    ("kind", "where", "count", "sign"),
+    [
+        ("fit", FIT, 50, "SIGINT"),
+        ("drop_path", FIT, 15, "SIGTERM"),
+        ("pruning", SEARCH, 20, "SIGTERM"),
+        ("sampling", SEARCH, 6, "SIGINT"),
+    ],
 )
-def test_stopped_and_resumed(runs, tmp_path, sign, kind, where, count):
+def test_stopped_and_resumed(runs, tmp_path, kind, where, count, sign):
     module, name = where
     before = STOP.format(module=module, name=name, count=count, sign=sign)
     line = runs.line(runs.arguments(kind), tmp_path, before, code=CODES[sign])
@@ -36,11 +41,10 @@ def test_stopped_and_resumed(runs, tmp_path, sign, kind, where, count):
     runs.finish(kind, tmp_path)
 
 
-@pytest.mark.parametrize("sign", CODES)
-def test_stopped_before_the_first_checkpoint(runs, tmp_path, sign):
-    before = STOP.format(module=FIT[0], name=FIT[1], count=3, sign=sign)
-    line = runs.line(runs.arguments("fit"), tmp_path, before, code=CODES[sign])
-    assert line == f"lightning: stopped by {NAMES[sign]}"
+def test_stopped_before_the_first_checkpoint(runs, tmp_path):
+    before = STOP.format(module=FIT[0], name=FIT[1], count=3, sign="SIGTERM")
+    line = runs.line(runs.arguments("fit"), tmp_path, before, code=143)
+    assert line == "lightning: stopped by SIGTERM"
 
 
 def test_ctrl_c_before_the_run(runs, tmp_path):

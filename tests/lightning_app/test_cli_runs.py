@@ -1,10 +1,7 @@
 """Runs of the command line: the quickstart, checkpoints, help, and what is left behind."""
 
 import logging
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +82,6 @@ def test_a_checkpoint_of_python_is_taken_too(capsys: pytest.CaptureFixture[str])
     assert "test/accuracy" in evaluate(capsys, "--ckpt_path", "python.ckpt", "--model.width", "99")
 
 
-def test_help_says_what_each_subcommand_does(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        main(["--help"])
-    assert exit_.value.code == 0
-    text = " ".join(capsys.readouterr().out.split())
-    assert "search architectures without training them" in text
-    assert "lightning fit --config configs/quickstart.yaml" in text
-    assert text.endswith("weights come from --ckpt_path")
-
-
 def test_the_dag_of_the_command_line_is_taken_as_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -110,7 +97,6 @@ def test_the_dag_of_the_command_line_is_taken_as_written(
     [
         ("fit", ["train", "validate", "test"]),  # the quickstart tests after it
         ("validate", ["validate"]),
-        ("test", ["test"]),
         ("predict", ["predict"]),
     ],
 )
@@ -186,17 +172,3 @@ def test_a_continued_run_leaves_a_config_that_starts_anew() -> None:
     assert second["trainer"].pop("max_epochs") == 2
     assert first["trainer"].pop("max_epochs") == 1
     assert second == first
-
-
-@pytest.mark.slow
-def test_the_quickstart_runs_on_two_processes(tmp_path: Path) -> None:
-    """As a user sees it, with the progress bar: that of one process must not ask the others."""
-    command = [sys.executable, "-m", "lightning_app", "fit", "--config", str(QUICKSTART)]
-    command += ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.max_epochs", "3"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=150
-    )
-    assert done.returncode == 0, done.stderr
-    assert "DagMLPClassifier, epoch 3: train/accuracy" in done.stdout + done.stderr
-    assert "sync_dist" not in done.stderr

@@ -20,7 +20,6 @@ CONFIGS = ROOT / "configs"
 PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 # One thread each: digits depend on how a sum is split among threads.
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
-PRUNING = ["search/quickstart.yaml", "--model.batch_size", "8"]
 SAMPLING = ["search/sampling_digits.yaml", "--model.samples", "30", "--model.block_size", "10"]
 
 pytestmark = pytest.mark.slow
@@ -84,20 +83,23 @@ def logged(folder: Path) -> dict[str, list[float]]:
     return {tag: [e.value for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-@pytest.mark.parametrize("arguments", [PRUNING, SAMPLING], ids=["pruning", "sampling"])
-def test_a_search_finds_and_logs_the_same(tmp_path: Path, arguments: list[str]) -> None:
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    for folder in (alone, together):
-        folder.mkdir()
-    command = [sys.executable, "-m", "lightning_app", *fit(*arguments)]
-    subprocess.run(command, cwd=alone, env=ENVIRONMENT, check=True, capture_output=True)
-    two_nodes(together, fit(*arguments))
-    assert found(together) == found(alone)
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the same search by one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    command = [sys.executable, "-m", "lightning_app", *fit(*SAMPLING)]
+    subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
+    return folder
+
+
+def test_a_search_finds_and_logs_the_same(tmp_path: Path, alone: Path) -> None:
+    two_nodes(tmp_path, fit(*SAMPLING))
+    assert found(tmp_path) == found(alone)
     assert len(logged(alone)) > 3
-    assert logged(together) == logged(alone)
+    assert logged(tmp_path) == logged(alone)
 
 
-def test_a_search_under_the_variables_of_slurm(tmp_path: Path) -> None:
+def test_a_search_under_the_variables_of_slurm(tmp_path: Path, alone: Path) -> None:
     """What `srun` sets for two tasks on two machines, here both this one."""
     shared = ENVIRONMENT | {
         "SLURM_JOB_ID": "1234",
@@ -129,22 +131,4 @@ def test_a_search_under_the_variables_of_slurm(tmp_path: Path) -> None:
             task.kill()
     assert [task.returncode for task in tasks] == [0, 0], outputs
     assert "Starting with 2 processes" in outputs[0]
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    single = [sys.executable, "-m", "lightning_app", *fit(*SAMPLING)]
-    subprocess.run(single, cwd=alone, env=ENVIRONMENT, check=True, capture_output=True)
     assert found(tmp_path) == found(alone)
-
-
-def test_training_runs(tmp_path: Path) -> None:
-    """A batch of 32 on each of two nodes is one of 64, up to rounding."""
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    for folder in (alone, together):
-        folder.mkdir()
-    short = ["quickstart.yaml", "--trainer.max_epochs", "2", "--trainer.callbacks", "null"]
-    command = [sys.executable, "-m", "lightning_app", *fit(*short)]
-    subprocess.run(command, cwd=alone, env=ENVIRONMENT, check=True, capture_output=True)
-    two_nodes(together, fit(*short, "--data.batch_size", "32"))
-    expected, got = logged(alone), logged(together)
-    assert got.keys() == expected.keys()
-    assert got["train/loss"] == pytest.approx(expected["train/loss"], rel=1e-4)
