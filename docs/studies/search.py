@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     use_one_thread()
     table, space, found = accuracies(args.data), NasBench201Space(), []
-    for seed in args.seeds:
-        with images(args.data, **CIFAR10) as source:
+    with images(args.data, **CIFAR10) as source:
+        for seed in args.seeds:
             search = SamplingSearch(
                 source,
                 space,
@@ -53,15 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
             start, cpu = time.perf_counter(), time.process_time()
             run(search)
-        took, cpu = time.perf_counter() - start, time.process_time() - cpu
-        cell = space.format(search.architecture)
-        found.append(accuracies_of(table, [cell])[0].tolist())
-        shown = " / ".join(f"{value:.2f}" for value in found[-1])
-        print(
-            f"seed {seed}: {shown}, {took:.0f} s, {cpu:.0f} s of the processor, "
-            f"{search.counts()['failed']} failed, {cell}",
-            flush=True,
-        )
+            took, cpu = time.perf_counter() - start, time.process_time() - cpu
+            cell = space.format(search.architecture)
+            found.append(accuracies_of(table, [cell])[0].tolist())
+            shown = " / ".join(f"{value:.2f}" for value in found[-1])
+            print(
+                f"seed {seed}: {shown}, {took:.0f} s, {cpu:.0f} s of the processor, "
+                f"{search.counts()['failed']} failed, {cell}",
+                flush=True,
+            )
     figures = [mean_and_deviation(values) for values in zip(*found, strict=True)]
     print()
     print_table(
