@@ -1,61 +1,171 @@
-"""The commands that make the tables of the docs run, at tiny size."""
+"""The studies run, at tiny size, on a look-up table and images that are written here."""
 
-import os
-import subprocess
+import csv
+import importlib
+import io
+import itertools
+import random
+import re
 import sys
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS
+from models.topology import NasBench201Cell
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = ROOT / "docs" / "studies"
+NAMES = sorted(path.stem for path in STUDIES.glob("[!_]*.py"))
+DATASETS = "CIFAR-10 | CIFAR-100 | ImageNet16-120"
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_data]
-
-
-def run(folder: Path, study: str, *arguments: str) -> str:
-    """What a study prints; it runs in a folder of its own."""
-    done = subprocess.run(
-        [sys.executable, str(STUDIES / f"{study}.py"), *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+Run = Callable[..., str]
 
 
-def test_search(shared_data: Path, tmp_path: Path) -> None:
-    printed = run(tmp_path, "search", str(shared_data), "--seeds", "0", "--samples", "4")
-    assert printed.splitlines()[-1].startswith("1 seeds: ")
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with accuracies of all cells, the more convolutions the better, and 640 images."""
+    folder = tmp_path_factory.mktemp("data")
+    with (folder / "nasbench201_test_accuracy.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerow([ARCHITECTURE, *COLUMNS.values()])
+        draws = random.Random(0)
+        for a, b, c, d, e, f in itertools.product(NasBench201Cell.OPERATIONS, repeat=6):
+            cell = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+            accuracy = 50 + 5 * cell.count("conv") + draws.random()
+            table.writerow([cell, accuracy, accuracy - 20, accuracy - 40])
+    pixels = np.random.default_rng(0)
+    with tarfile.open(folder / "cifar10-jpeg-12k.tar", "w") as archive:
+        for split, label, i in itertools.product(("train", "test"), range(4), range(80)):
+            file = io.BytesIO()
+            image = pixels.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(image).save(file, "JPEG")
+            entry = tarfile.TarInfo(f"cifar10-jpeg/{split}/{label}/{i}.jpg")
+            entry.size = file.tell()
+            file.seek(0)
+            archive.addfile(entry, file)
+    return folder
 
 
-def test_pruning(shared_data: Path, tmp_path: Path) -> None:
-    sizes = ["--seeds", "1", "--repeats", "1", "--batch-size", "4", "--depth-width", "reserve"]
-    assert "36" in run(tmp_path, "pruning", str(shared_data), *sizes, "--scores", "SynFlow")
+@pytest.fixture
+def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
+    """Import a study as `python docs/studies/NAME.py` would; its files go elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(STUDIES)
+    yield importlib.import_module
+    for name in (*NAMES, "_study"):
+        sys.modules.pop(name, None)
 
 
-def test_sampling(shared_data: Path, tmp_path: Path) -> None:
-    sizes = ["--pool", "8", "--runs", "2", "--samples", "4", "--scores", "naswot", "aggregate"]
-    printed = run(tmp_path, "sampling", str(shared_data), *sizes)
-    assert printed.count("4 samples") == 6  # two scores by three rules
+@pytest.fixture
+def run(study: Callable[[str], ModuleType], data: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a study on the folder of data, and return what it prints."""
+
+    def run(name: str, *arguments: str) -> str:
+        study(name).main([str(data), *arguments])
+        return capsys.readouterr().out
+
+    return run
 
 
-def test_indicators_aggregates_and_top(shared_data: Path, tmp_path: Path) -> None:
-    few = ["--settings", "parameters,synflow,layers"]
-    run(tmp_path, "indicators", "--cells", "40", "--batch", "4", "--output", "a.csv", *few)
-    assert run(tmp_path, "aggregates", "a.csv", "--size", "2", "--samples", "5")
-    # Of the best in `a.csv`, deeper scores; then what an aggregate of all of them finds.
-    run(tmp_path, "top", "a.csv", "deep.csv", "reference.csv", "--minutes", "0.2")
+@pytest.mark.parametrize("name", NAMES)
+def test_help(name: str, study: Callable[[str], ModuleType]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        study(name).main(["--help"])
+    assert exit_.value.code == 0
 
 
-def test_settings(shared_data: Path, tmp_path: Path) -> None:
-    run(tmp_path, "settings", "grid", "--cells", "4", "--report", "4", "--minutes", "1")
+def test_commands_of_the_page_run_studies() -> None:
+    page = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+    named = re.findall(r"python docs/studies/(\w+)\.py ", page)
+    assert sorted(set(named)) == NAMES
 
 
-def test_every_study_is_tested() -> None:
-    names = {path.stem for path in STUDIES.glob("*.py") if not path.stem.startswith("_")}
-    text = Path(__file__).read_text("utf-8")
-    assert [name for name in sorted(names) if f'"{name}"' not in text] == []
+@pytest.mark.slow
+def test_indicators(run: Run) -> None:
+    names = "activation_overlap,linear_regions,layers,vkdnw_entropy,ntk_coupled"
+    sizes = ["--batch", "4", "--output", "scores.csv", "--settings", names]
+    printed = run("indicators", "--cells", "4", *sizes)
+    for name in (*names.split(","), "vkdnw", "effective_depth", "effective_width"):
+        assert f"\n| {name} |" in printed
+    text = Path("scores.csv").read_text()
+    assert text.count("\n") == 1 + 4 * 5
+    Path("scores.csv").write_text(text[:-5])  # stopped within a row
+    run("indicators", "--cells", "4", *sizes)
+    assert len(Path("scores.csv").read_text().splitlines()) == 1 + 4 * 5 + 1
+    assert run("indicators", "--cells", "0", *sizes).count("\n") == printed.count("\n")
+
+
+@pytest.mark.slow
+def test_aggregates(run: Run) -> None:
+    scored = ["--settings", "parameters,layers,synflow", "--batch", "2", "--output", "s.csv"]
+    run("indicators", "--cells", "40", *scored)
+    printed = run("aggregates", "s.csv", "--size", "2", "--samples", "5", "--show", "2")
+    assert printed.startswith("15 sets of 5 indicators, 40 cells, chosen by tau\n")
+    assert printed.count("\n| ") == 2 + 2
+    printed = run("aggregates", "s.csv", "--size", "1", "--samples", "5", "--by", "top")
+    assert "chosen by top" in printed
+
+
+@pytest.mark.slow
+def test_settings(run: Run) -> None:
+    sizes = ["--names", "synflow", "snip", "--grid", "2", "--report", "4"]
+    printed = run("settings", "folder", "--cells", "4", *sizes)
+    assert len(re.findall(r"^\| (?:synflow|snip) \| 4, 1, \d+\*? \| \d", printed, re.M)) == 4
+    assert {path.name for path in Path("folder").iterdir()} == {"C4_N1_B16.csv", "C4_N1_B32.csv"}
+
+
+@pytest.mark.slow
+def test_top(run: Run) -> None:
+    scored = ["--settings", "parameters,synflow,layers", "--batch", "2", "--output", "s.csv"]
+    run("indicators", "--cells", "48", *scored)
+    printed = run("top", "s.csv", "d.csv", "r.csv", "--samples", "16", "--random", "4")
+    assert re.match(r"\d cells, 119 sets\n", printed)
+    assert "| *the best by CIFAR-10* | – | – | – |" in printed
+    assert printed.count("\n| ") == 2 + 1 + 8
+
+
+def test_places_in_a_population(study: Callable[[str], ModuleType]) -> None:
+    """`top` ranks few cells as in a whole space: share of it that is not above them."""
+    population = np.array([1.0, 2.0, 2.0, 5.0])
+    values = np.array([0.0, 1.0, 2.0, 3.0, 9.0])
+    expected = [
+        (sum(p < v for p in population) + sum(p == v for p in population) / 2 + 0.5) / 5
+        for v in values
+    ]
+    np.testing.assert_allclose(study("top").log_shares(values, population), np.log(expected))
+
+
+@pytest.mark.slow
+def test_search(run: Run) -> None:
+    printed = run("search", "--seeds", "0", "1", "--samples", "8")
+    assert len(re.findall(r"^seed \d: .* 0 failed, \|", printed, re.M)) <= 2
+    assert f"| Searches | {DATASETS} |\n" in printed
+    assert "| default aggregate, 8 samples, 2 seeds | " in printed
+    assert Path("runs/study_search.jsonl").is_file()
+
+
+@pytest.mark.slow
+def test_sampling(run: Run) -> None:
+    sizes = ["--pool", "12", "--runs", "4", "--samples", "6", "--batch-size", "4"]
+    printed = run("sampling", *sizes, "--scores", "naswot", "aggregate")
+    assert f"| Searches, 4 runs | {DATASETS} | evaluations cut |\n" in printed
+    assert len(re.findall(r"^\| (?:naswot|aggregate), 6 samples, ", printed, re.M)) == 6
+
+
+@pytest.mark.slow
+def test_pruning(run: Run) -> None:
+    sizes = ["--seeds", "1", "--repeats", "1", "--batch-size", "4"]
+    printed = run("pruning", *sizes, "--depth-width", "reserve")
+    assert "| ntk_condition_number+linear_regions | frozen | reserve | 1 | 36 | " in printed
+    run("pruning", *sizes, "--depth-width", "reserve", "--scores", "SynFlow", "Layers")
+    rows = list(csv.DictReader(Path("runs/study_pruning.csv").read_text().splitlines()))
+    assert [row["scores"] for row in rows] == [
+        "ntk_condition_number+linear_regions",
+        "synflow+layers",
+    ]

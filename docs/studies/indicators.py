@@ -1,52 +1,50 @@
-"""How indicators rank random NAS-Bench-201 cells, and what they cost.
+"""How indicators rank random NAS-Bench-201 cells, and what each score costs.
 
-Scores n random cells on CIFAR-10 images, one thread, and compares the orders with the test
-accuracies after 200 epochs; times are of the processor. Run it from the root of the checkout:
+    python docs/studies/indicators.py ../shared/data --cells 500 --batch 64 --output scores.csv
 
-    python docs/studies/indicators.py --cells 500 --batch 64 --output scores.csv
-
-Scores are appended to the file as they come. A second call goes on where the first was stopped;
-`--cells 0` only reports what is there.
+Scores random cells on images of CIFAR-10 in one thread, and compares the orders with the test
+accuracies after 200 epochs; times are of the processor. Scores are appended to the file as they
+come: a second call continues where the first was stopped, `--cells 0` only reports.
 """
 
 import argparse
 import csv
 import random
-import tarfile
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from _study import CIFAR10, DATASETS, accuracies, images, print_table, use_one_thread
 from scipy.stats import kendalltau, spearmanr
+from torch import nn
 
-from datamodules import ImageFolderDataModule
-from models.indicators.az_nas import Expressivity, Progressivity, Trainability
-from models.indicators.base import Indicator
-from models.indicators.condition_number import NTKConditionNumber
-from models.indicators.gradient_flow import GradientFlow
-from models.indicators.grasp import Grasp
-from models.indicators.jacobian_covariance import JacobianCovariance
-from models.indicators.naswot import ActivationOverlap
-from models.indicators.regions import LinearRegions
-from models.indicators.size import Flops, Layers, Parameters
-from models.indicators.snip import Snip
-from models.indicators.synflow import SynFlow
-from models.indicators.vkdnw import VKDNW
-from models.indicators.zico import ZiCo
-from models.networks.initialisation import initialise_
+from models.benchmarks import AccuracyTable
+from models.indicators import (
+    VKDNW,
+    ActivationOverlap,
+    Expressivity,
+    Flops,
+    GradientFlow,
+    Grasp,
+    Indicator,
+    JacobianCovariance,
+    Layers,
+    LinearRegions,
+    NTKConditionNumber,
+    Parameters,
+    Progressivity,
+    Snip,
+    SynFlow,
+    Trainability,
+    ZiCo,
+)
+from models.networks import initialise_
 from models.spaces import NasBench201Space
 from models.topology import effective_depth_width
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-DATASETS = {
-    "CIFAR-10": "CIFAR10TestAccuracy200Epochs",
-    "CIFAR-100": "CIFAR100TestAccuracy200Epochs",
-    "ImageNet16-120": "ImageNetTestAccuracy200Epochs",
-}
-SETTINGS: dict[str, Indicator] = {
+INDICATORS: dict[str, Indicator] = {
     "activation_overlap": ActivationOverlap(),
     "synflow": SynFlow(),
     "snip": Snip(),
@@ -67,23 +65,21 @@ SETTINGS: dict[str, Indicator] = {
     "flops": Flops(),
 }
 FIELDS = ("cell", "setting", "score", "milliseconds", "failure")
+Rows = dict[tuple[str, str], dict[str, str]]
 
 
-@contextmanager
-def images(count: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """A batch of CIFAR-10, and its labels."""
-    with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(DATA / "cifar10-jpeg-12k.tar") as archive:
-            archive.extractall(folder, filter="data")
-        source = ImageFolderDataModule(
-            Path(folder) / "cifar10-jpeg", 32, mean=(0.491, 0.482, 0.447), std=(0.247, 0.243, 0.262)
-        )
-        source.setup("fit")
-        yield source.probe(count, seed)
+class Setting(NamedTuple):
+    """The networks and images that cells are scored on."""
+
+    channels: int = 4
+    cells_per_stage: int = 1
+    batch: int = 64
+    initialisation: str = "torch"
+    seed: int = 0
 
 
-def read(path: Path) -> dict[tuple[str, str], dict[str, str]]:
-    """The complete rows of a file by (cell, setting)."""
+def read(path: Path) -> Rows:
+    """Read the complete rows of a file of scores, by (cell, indicator)."""
     if not path.exists():
         return {}
     with path.open(newline="") as lines:
@@ -91,117 +87,159 @@ def read(path: Path) -> dict[tuple[str, str], dict[str, str]]:
     return {(row["cell"], row["setting"]): row for row in rows}
 
 
-def score_cells(cells: list[str], names: list[str], args: argparse.Namespace) -> None:
-    """Append what is missing to the file, cell by cell."""
-    space, done, end = NasBench201Space(), read(args.output), time.monotonic() + 60 * args.minutes
-    new = not args.output.exists()
-    with images(args.batch, args.seed) as (x, labels), args.output.open("a", newline="") as lines:
-        draw = torch.Generator().manual_seed(args.seed)
-        crops = torch.randn(3000, 1, 3, 3, generator=draw)
+def cells_of(rows: Rows) -> list[str]:
+    """List the cells of a file in the order in which they were drawn."""
+    return list(dict.fromkeys(cell for cell, _ in rows))
+
+
+def scores_of(rows: Rows, name: str) -> dict[str, float]:
+    """Return an indicator's scores by cell, higher is better; failures are missing."""
+    sign = 1 if INDICATORS[name].higher_is_better else -1
+    return {
+        cell: sign * float(row["score"])
+        for (cell, own), row in rows.items()
+        if own == name and row["score"]
+    }
+
+
+def milliseconds_of(rows: Rows, name: str) -> float:
+    """Return the median time of an indicator's scores."""
+    taken = sorted(
+        float(r["milliseconds"]) for (_, own), r in rows.items() if own == name and r["score"]
+    )
+    return taken[len(taken) // 2]
+
+
+def depths_and_widths(cells: Sequence[str]) -> list[tuple[float, float]]:
+    """Return effective depth and width of each cell."""
+    space = NasBench201Space()
+    found = (effective_depth_width(space.topology(space.parse(cell))) for cell in cells)
+    return [(float(depth), float(width)) for depth, width in found]
+
+
+def score_cells(
+    data: Path,
+    cells: Sequence[str],
+    names: Sequence[str],
+    setting: Setting,
+    output: Path,
+    minutes: float,
+) -> None:
+    """Append to a file the scores of some cells that it lacks, until time is up."""
+    done, end = read(output), time.monotonic() + 60 * minutes
+    missing = [(cell, name) for cell in cells for name in names if (cell, name) not in done]
+    if not missing:
+        return
+    new = not output.exists()
+    with images(data, **CIFAR10) as source, output.open("a", newline="") as lines:
+        source.prepare_data()
+        source.setup("fit")
+        batch = source.probe(setting.batch, setting.seed)
+        crops = torch.randn(3000, 1, 3, 3, generator=torch.Generator().manual_seed(setting.seed))
         writer = csv.DictWriter(lines, FIELDS)
         if new:
             writer.writeheader()
-        lines.write("" if new or args.output.read_text().endswith("\n") else "\n")
-        for cell in cells:
-            architecture = space.parse(cell)
-            for name in names:
-                if (cell, name) in done or time.monotonic() > end:
-                    continue
-                indicator = SETTINGS[name]
-                if indicator.proxy == "regions":
-                    try:
-                        network = space.region_network(mask=space.mask_of(architecture))
-                    except ValueError as error:  # the supernet refuses a node without input
-                        write(writer, cell, name, failure=str(error))
-                        continue
-                else:
-                    network = space.network(
-                        architecture, channels=args.channels, cells_per_stage=args.cells_per_stage
-                    )
-                with torch.random.fork_rng():
-                    torch.manual_seed(args.seed)
-                    for module in network.modules():
-                        if hasattr(module, "reset_parameters"):
-                            module.reset_parameters()
-                if args.init != "torch":
-                    initialise_(network, args.init, draw.manual_seed(args.seed))
-                start = time.process_time()
-                try:
-                    score = indicator.score(
-                        network, crops if indicator.proxy == "regions" else x, labels
-                    )
-                except (ValueError, FloatingPointError) as error:
-                    write(writer, cell, name, failure=str(error))
-                else:
-                    took = f"{1000 * (time.process_time() - start):.2f}"
-                    write(writer, cell, name, repr(score), took)
+        elif not output.read_text().endswith("\n"):
+            lines.write("\n")
+        for cell, name in missing:
+            if time.monotonic() > end:
+                return
+            values = ("", "", "")
+            try:
+                score, took = _score(cell, INDICATORS[name], setting, batch, crops)
+                values = (repr(score), f"{1000 * took:.2f}", "")
+            except (ValueError, ArithmeticError) as error:
+                values = ("", "", str(error))
+            writer.writerow(dict(zip(FIELDS, (cell, name, *values), strict=True)))
             lines.flush()
 
 
-def write(
-    writer: "csv.DictWriter[str]", cell: str, name: str, score: str = "", took: str = "", failure=""
-) -> None:
-    writer.writerow(dict(zip(FIELDS, (cell, name, score, took, failure), strict=True)))
+def _score(
+    cell: str,
+    indicator: Indicator,
+    setting: Setting,
+    batch: tuple[torch.Tensor, torch.Tensor],
+    crops: torch.Tensor,
+) -> tuple[float, float]:
+    """Return a cell's score and the seconds that it took; the same weights for all indicators."""
+    network, (x, labels) = _network(cell, indicator, setting), batch
+    start = time.process_time()
+    score = indicator.score(network, crops if indicator.proxy == "regions" else x, labels)
+    return score, time.process_time() - start
 
 
-def report(path: Path, table: dict[str, dict[str, float]]) -> None:
-    """Kendall's τ for three datasets and Spearman's ρ for the first, of each setting."""
-    rows = read(path)
-    names = sorted({name for _, name in rows})
-    columns: dict[str, dict[str, float]] = {
-        name: {cell: float(r["score"]) for (cell, n), r in rows.items() if n == name and r["score"]}
-        for name in names
-    }
-    signs = {name: 1 if SETTINGS[name].higher_is_better else -1 for name in names}
+def _network(cell: str, indicator: Indicator, setting: Setting) -> nn.Module:
     space = NasBench201Space()
-    for cell in dict.fromkeys(cell for cell, _ in rows):
-        depth, width = effective_depth_width(space.topology(space.parse(cell)))
-        columns.setdefault("depth", {})[cell] = float(depth)
-        columns.setdefault("width", {})[cell] = float(width)
-        if cell in columns.get("vkdnw_entropy", {}) and cell in columns.get("layers", {}):
-            layers = columns["layers"][cell]
-            columns.setdefault("vkdnw", {})[cell] = layers + columns["vkdnw_entropy"][cell]
-    print(
-        f"{'setting':22s}{'cells':>6s}{'failed':>7s}{'ms':>8s}", *DATASETS, "ρ CIFAR-10", sep="  "
-    )
+    architecture = space.parse(cell)
+    if indicator.proxy == "regions":
+        network: nn.Module = space.region_network(mask=space.mask_of(architecture))
+    else:
+        network = space.network(
+            architecture, channels=setting.channels, cells_per_stage=setting.cells_per_stage
+        )
+    with torch.random.fork_rng():
+        torch.manual_seed(setting.seed)
+        for module in network.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    if setting.initialisation != "torch":
+        generator = torch.Generator().manual_seed(setting.seed)
+        initialise_(network, setting.initialisation, generator)
+    return network
+
+
+def report(rows: Rows, table: AccuracyTable) -> None:
+    """Print Kendall's τ on three datasets and Spearman's ρ on the first, of each indicator."""
+    names = sorted({name for _, name in rows})
+    columns = {name: scores_of(rows, name) for name in names}
+    cells = cells_of(rows)
+    shapes = dict(zip(cells, depths_and_widths(cells), strict=True))
+    columns["effective_depth"] = {cell: depth for cell, (depth, _) in shapes.items()}
+    columns["effective_width"] = {cell: width for cell, (_, width) in shapes.items()}
+    layers, entropy = columns.get("layers", {}), columns.get("vkdnw_entropy", {})
+    if both := layers.keys() & entropy.keys():
+        columns["vkdnw"] = {cell: layers[cell] + entropy[cell] for cell in entropy if cell in both}
+    shown = []
     for name, scores in columns.items():
-        taken = sorted(
-            float(r["milliseconds"]) for (_, n), r in rows.items() if n == name and r["score"]
-        )
-        failed = sum(n == name for _, n in rows) - len(taken)
-        values = [signs.get(name, 1) * s for s in scores.values()]
-        taus = [kendalltau(values, [table[cell][d] for cell in scores]).statistic for d in DATASETS]
-        rho = spearmanr(values, [table[cell]["CIFAR-10"] for cell in scores]).statistic
-        median = f"{taken[len(taken) // 2]:.1f}" if taken else ""
-        print(
-            f"{name:22s}{len(scores):6d}{failed:7d}{median:>8s}",
-            *(f"{tau:{len(d)}.3f}" for d, tau in zip(DATASETS, taus, strict=True)),
-            f"{rho:10.3f}",
-            sep="  ",
-        )
+        if not scores:
+            continue
+        values = list(scores.values())
+        taus = [kendalltau(values, [table[c][d] for c in scores])[0] for d in DATASETS.values()]
+        rho = spearmanr(values, [table[c]["cifar10"] for c in scores])[0]
+        failed = sum(own == name and not row["score"] for (_, own), row in rows.items())
+        ms = f"{milliseconds_of(rows, name):.1f}" if name in names else "–"
+        correlations = (f"{value:.3f}" for value in (*taus, rho))
+        shown.append([name, str(len(scores)), str(failed), ms, *correlations])
+    print_table(
+        ["indicator", "cells", "failed", "ms", *(f"τ {d}" for d in DATASETS), "ρ CIFAR-10"], shown
+    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Score what the file lacks, and report all that it holds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder of the table and the images")
     parser.add_argument("--cells", type=int, default=500)
     parser.add_argument("--channels", type=int, default=4)
     parser.add_argument("--cells-per-stage", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=64, help="images")
     parser.add_argument("--init", choices=("torch", "fan_in", "fan_out"), default="torch")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--settings", default=",".join(SETTINGS), help="of the dictionary above")
+    parser.add_argument("--settings", default=",".join(INDICATORS), help="indicators, with commas")
     parser.add_argument("--minutes", type=float, default=20, help="stop after so long")
-    parser.add_argument("--output", type=Path, required=True)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    with (DATA / "nasbench201_test_accuracy.csv").open(newline="") as lines:
-        table = {
-            row["ArchitectureString"]: {d: float(row[column]) for d, column in DATASETS.items()}
-            for row in csv.DictReader(lines)
-        }
+    parser.add_argument("--output", type=Path, required=True, help="CSV that is appended to")
+    args = parser.parse_args(arguments)
+    use_one_thread()
+    table = accuracies(args.data)
     cells = random.Random(args.seed).sample(sorted(table), args.cells)
-    score_cells(cells, args.settings.split(","), args)
-    report(args.output, table)
+    setting = Setting(args.channels, args.cells_per_stage, args.batch, args.init, args.seed)
+    names = args.settings.split(",")
+    if unknown := set(names) - INDICATORS.keys():
+        parser.error(
+            f"--settings: expected some of {', '.join(INDICATORS)}, got {', '.join(unknown)}"
+        )
+    score_cells(args.data, cells, names, setting, args.output, args.minutes)
+    report(read(args.output), table)
 
 
 if __name__ == "__main__":
