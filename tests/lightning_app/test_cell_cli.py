@@ -23,8 +23,7 @@ CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_1x1~1|
 
 def train(*args: str) -> Path:
     main(["fit", "--config", CONFIG, *BARE, "--trainer.max_epochs", "2", *args])
-    (path,) = Path("checkpoints").glob("*.ckpt")
-    return path
+    return Path("checkpoints/last.ckpt")
 
 
 def error(capsys: pytest.CaptureFixture[str], *args: str) -> str:
@@ -47,7 +46,7 @@ def test_from_a_search_to_predictions() -> None:
     fit = [*SMALL, "--trainer.callbacks", "null", "--trainer.max_epochs", "2"]
     main(["fit", "--config", CONFIG, *fit, "--model.architecture", found])
     run = Path("runs/train_digits/version_0")
-    (path,) = run.glob("checkpoints/*.ckpt")
+    path = run / "checkpoints" / "last.ckpt"
     model = CellClassifier.load_from_checkpoint(path, weights_only=True).eval()
     assert model.text in Path(found).read_text()
 
