@@ -1,16 +1,20 @@
 """Every config in `configs/` starts, on small files in the real formats."""
 
 import hashlib
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import yaml
 from PIL import Image
+from pytorch_lightning.loggers import TensorBoardLogger
 
-from datamodules import CIFAR10DataModule
+from datamodules import CIFAR10DataModule, DigitsDataModule
 from lightning_app.cli import main
+from models import SamplingSearch
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 N = 1600  # images to train on
@@ -68,13 +72,10 @@ def write_table(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("command_line")
-@pytest.mark.parametrize("size", ["small", pytest.param("full", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS))
 )
-def test_config_runs(
-    path: Path, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     config = yaml.safe_load(path.read_text())
     model, data = (config[part]["class_path"].rpartition(".")[2] for part in ("model", "data"))
@@ -93,21 +94,68 @@ def test_config_runs(
         monkeypatch.chdir(tmp_path)
         write_table(tmp_path / "nasbench201_test_accuracy.csv")
     fast = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
-    small = SMALL[model] if size == "small" else {}
-    changes = [f"--model.init_args.{name}={value}" for name, value in small.items()]
+    changes = [f"--model.init_args.{name}={value}" for name, value in SMALL[model].items()]
+    if path.stem.startswith("train_darts"):
+        changes += ["--model.init_args.sizes.cells=3"]
     if path.stem == "train_darts_imagenet":  # 768 images of 224×224 are too many for a test
         changes += ["--data.init_args.batch_size=4", "--data.init_args.num_workers=0"]
     main(["fit", "--config", str(path), "--data.init_args.root", str(tmp_path), *fast, *changes])
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("dag_*.yaml")), ids=lambda path: path.stem)
-def test_dag_configs_can_go_on_and_monitor_what_they_can(path: Path) -> None:
-    callbacks = {
-        callback["class_path"].rpartition(".")[2]: callback.get("init_args", {})
-        for callback in yaml.safe_load(path.read_text())["trainer"]["callbacks"]
-    }
-    assert callbacks["ModelCheckpoint"]["save_last"]  # what `--ckpt_path last` looks for
-    assert ("NNGPMonitor" in callbacks) == path.stem.startswith("dag_mlp")
+RITUAL = """
+trainer:
+  max_epochs: -1
+  strategy:
+    class_path: lightning_app.strategy.SearchStrategy
+  use_distributed_sampler: false
+  num_sanity_val_steps: 0
+  log_every_n_steps: 1
+  logger:
+    class_path: pytorch_lightning.loggers.TensorBoardLogger
+    init_args:
+      save_dir: runs
+      name: ritual
+      default_hp_metric: false
+  callbacks:
+    - class_path: callbacks.SearchProgressBar
+    - class_path: pytorch_lightning.callbacks.ModelCheckpoint
+      init_args:
+        save_last: true
+"""
+
+
+@pytest.mark.usefixtures("command_line")
+def test_a_search_is_the_same_with_and_without_its_trainer_s_settings() -> None:
+    """From a short config, from one that says all, and from Python."""
+    config = str(CONFIGS / "search" / "sampling_digits.yaml")
+    small = ["--model.samples", "8", "--model.batch_size", "4", "--model.filter", "null"]
+    small += ["--model.block_size", "4", "--trainer.accelerator", "cpu"]
+    main(["fit", "--config", config, *small])
+    Path("ritual.yaml").write_text(RITUAL)
+    main(["fit", "--config", config, "--config", "ritual.yaml", *small])
+    search = SamplingSearch(
+        DigitsDataModule(), "nasbench201", samples=8, batch_size=4, block_size=4
+    )
+    logger = TensorBoardLogger("runs", "python")
+    trainer = pl.Trainer(accelerator="cpu", max_epochs=-1, logger=logger, enable_progress_bar=False)
+    trainer.fit(search)
+    found = []
+    for name in ("sampling_digits", "ritual", "python"):
+        run = Path("runs", name, "version_0")
+        assert (run / "checkpoints" / "last.ckpt").exists()
+        result = json.loads((run / "architecture.json").read_text())
+        del result["seconds"]
+        found.append(result)
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.usefixtures("command_line")
+def test_a_search_leaves_a_checkpoint_callback_as_it_was_asked_for() -> None:
+    config = str(CONFIGS / "search" / "sampling_digits.yaml")
+    small = ["--model.samples", "4", "--model.batch_size", "4", "--model.filter", "null"]
+    callback = ["--trainer.callbacks", "ModelCheckpoint", "--trainer.callbacks.save_last", "false"]
+    main(["fit", "--config", config, *small, *callback])
+    assert [path.name for path in Path("runs").rglob("*.ckpt")] == ["epoch=0-step=4.ckpt"]
 
 
 def test_the_paper_s_settings() -> None:

@@ -20,7 +20,7 @@ def poisoned(self, batch, dataloader_idx):
 DigitsDataModule.on_after_batch_transfer = poisoned
 """
 SHORT = ["--trainer.max_epochs", "3", "--test_after_fit", "false"]
-BY_STEPS = ["--trainer.callbacks.every_n_train_steps", "2"]
+BY_STEPS = ["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.every_n_train_steps", "2"]
 
 
 @pytest.mark.slow
