@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from models.indicators._autograd.checks import check_inputs, check_outputs
 from models.indicators._autograd.fast_layers import fast_layers
+from models.indicators._autograd.frozen_batch_norm import local_batch_norm
 from models.indicators._autograd.layer_calls import uses_of_parameters
 from models.indicators._autograd.untouched import exact_arithmetic, untouched
 
@@ -31,6 +32,7 @@ def evaluation(network: nn.Module, images: Tensor, fast: bool = True) -> Iterato
         exact_arithmetic(images.device),
         torch.inference_mode(False),
         torch.enable_grad(),
+        local_batch_norm(network),
         fast_layers(network, images.device) if fast else nullcontext(),
     ):
         yield images.detach().clone()
