@@ -54,6 +54,7 @@ class VKDNW(Indicator):
         """
         with evaluation(network, images) as x:
             network.eval()
+            layers = weighted_layers(network).values()
             with _recorded(network) as calls:
                 logits = logits_of(network, x)
             used = used_parameters(logits)
@@ -65,8 +66,8 @@ class VKDNW(Indicator):
         if deciles.sum() == 0:
             raise ValueError("network's Fisher information is 0 in nine of ten directions or more")
         entropy = torch.special.entr(deciles / deciles.sum()).sum()
-        layers = (m.get_parameter("weight") in used for m in weighted_layers(network).values())
-        return finite(entropy + (sum(layers) if self.add_layers else 0), self.name)
+        count = sum(layer.get_parameter("weight") in used for layer in layers)
+        return finite(entropy + (count if self.add_layers else 0), self.name)
 
 
 class _Call(NamedTuple):
@@ -100,7 +101,12 @@ def _first_entries(
     Of the logits less the last one: F depends on nothing else, and that saves a backward pass.
     """
     columns = {p: i for i, p in enumerate(p for p in network.parameters() if p in used)}
-    known = {p for call in calls for p in call.layer.parameters(recurse=False)}
+    known = {
+        p
+        for call in calls
+        for name, p in call.layer.named_parameters(recurse=False)
+        if name in ("weight", "bias")
+    }
     for name, p in network.named_parameters():
         if p in used and p not in known:
             raise ValueError(f"VKDNW knows no derivative by {name}: not of a plain layer")
