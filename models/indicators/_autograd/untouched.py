@@ -53,7 +53,7 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
     And compiled code: indicators hook modules, swap them and change modes, at which `torch.compile`
     compiles anew until it gives up.
     """
-    backends = (cuda.matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv)  # type: ignore[attr-defined]
+    backends = (cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn)  # type: ignore[attr-defined]
     precisions = [backend.fp32_precision for backend in backends]
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
     with ExitStack() as stack:
