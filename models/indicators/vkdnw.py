@@ -34,12 +34,19 @@ class VKDNW(Indicator):
     statistics, in a new network 0 and 1) and p is mixed with 5 % of uniform probability. Layers are
     counted as in the paper; its code counts parameter tensors.
 
+    It is defined on He's fan-in weights and N(0, 1) noise, as the paper's code has it: batch
+    normalisations in evaluation mode do not rescale, so that the scale of the weights matters.
+    Departures from that code: F is by the factors Lᵀ·J of the covariance of each image's
+    prediction, as in the paper, and J takes in all parameter tensors.
+
     Args:
         add_layers: the paper's VKDNW_single; without, the entropy alone, VKDNW.
     """
 
     name = "vkdnw"
     higher_is_better = True
+    initialisation = "fan_in"
+    inputs = "noise"
 
     def __init__(self, add_layers: bool = True) -> None:
         self.add_layers = add_layers
