@@ -13,7 +13,6 @@ from models.indicators._autograd.evaluation import (
 )
 from models.indicators.base import Indicator
 
-
 _ROUNDING = 8  # ε of the network's precision, times the largest gradient of a layer
 
 

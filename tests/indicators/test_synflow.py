@@ -80,6 +80,6 @@ def test_adds_the_magnitudes_of_flows_that_a_norm_makes_negative() -> None:
     magnitudes(torch.ones(1, 2, 4, 4, dtype=torch.float64)).sum().backward()
     products = [layer.weight * layer.weight.grad for layer in (magnitudes[0], magnitudes[4])]
     assert any((product < 0).any() for product in products)
-    flow = sum(float(product.abs().sum()) for product in products)
+    flow = sum(product.abs().sum().item() for product in products)
     score = SynFlow().score(network, torch.randn(2, 2, 4, 4), torch.zeros(2))
     assert score == pytest.approx(math.log(flow), rel=1e-9)
