@@ -6,6 +6,8 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 Proxy = Literal["images", "regions"]
+Initialisation = Literal["own", "fan_in"]
+Inputs = Literal["images", "noise"]
 
 
 class Indicator(ABC):
@@ -19,6 +21,9 @@ class Indicator(ABC):
         higher_is_better: the direction of the score.
         proxy: `images` (the network of the space on a batch of images) or `regions` (its thin
             variant of one channel on small random crops).
+        initialisation: the weights it is defined on: the network's `own`, or He's normal ones of
+            `fan_in`.
+        inputs: what it is defined on: `images`, or `noise` of N(0, 1) in their shape.
         needs_labels: whether `labels` matter.
         shares: whether others may have what it computes, and it what they computed before
             (`models.indicators.shared`). Not for one that changes the network meanwhile.
@@ -27,6 +32,8 @@ class Indicator(ABC):
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
     proxy: ClassVar[Proxy] = "images"
+    initialisation: ClassVar[Initialisation] = "own"
+    inputs: ClassVar[Inputs] = "images"
     needs_labels: ClassVar[bool] = False
     shares: ClassVar[bool] = False
 

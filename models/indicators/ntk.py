@@ -15,7 +15,11 @@ from models.indicators._autograd.checks import (
     random_state,
 )
 from models.indicators._autograd.fast_layers import fast_layers
-from models.indicators._autograd.frozen_batch_norm import FrozenBatchNorm, uses_batch_statistics
+from models.indicators._autograd.frozen_batch_norm import (
+    FrozenBatchNorm,
+    local_batch_norm,
+    uses_batch_statistics,
+)
 from models.indicators._autograd.gram import Gram
 from models.indicators._autograd.layer_calls import plain_layers, recorded_calls
 from models.indicators._autograd.per_sample import add_per_sample, independent_calls
@@ -108,7 +112,8 @@ def _add_coupled(
     output: Output,
     chunk_size: int,
 ) -> None:
-    with fast_layers(network, inputs.device, batched=chunk_size > 1):
+    fast = fast_layers(network, inputs.device, batched=chunk_size > 1)
+    with local_batch_norm(network), fast:
         outputs = _forward(network, inputs)
         with torch.no_grad():
             check_repeats(network, inputs, outputs)

@@ -13,7 +13,7 @@ from models.indicators.base import Indicator
 
 
 class SynFlow(Indicator):
-    """log Σ w · ∂R/∂w over the weights of linear and convolution layers; higher is better.
+    """log Σ |w · ∂R/∂w| over the weights of linear and convolution layers; higher is better.
 
     R is the sum of logits of one image of ones, with every parameter replaced by its magnitude, in
     float64. Batch normalisations are left out, as in zero-cost NAS (arXiv 2101.08134); the paper
@@ -47,7 +47,8 @@ class SynFlow(Indicator):
             R = functional_call(network, state, (torch.ones_like(x[:1], dtype=torch.float64),))
             gradients = torch.autograd.grad(R.sum(), weights, allow_unused=True)
             pairs = zip(weights, gradients, strict=True)
-            flow = sum(float((w.detach() * g).sum()) for w, g in pairs if g is not None)
+            flows = [(w.detach() * g).abs().sum() for w, g in pairs if g is not None]
+            flow = float(torch.stack(flows).sum()) if flows else 0.0
         if flow == 0:
             raise ValueError("network has no path of weights from images to logits: its flow is 0")
         return finite(torch.tensor(flow, dtype=torch.float64).log(), self.name)

@@ -34,12 +34,19 @@ class VKDNW(Indicator):
     statistics, in a new network 0 and 1) and p is mixed with 5 % of uniform probability. Layers are
     counted as in the paper; its code counts parameter tensors.
 
+    It is defined on He's fan-in weights and N(0, 1) noise, as the paper's code has it: batch
+    normalisations in evaluation mode do not rescale, so that the scale of the weights matters.
+    Departures from that code: F is by the factors Lᵀ·J of the covariance of each image's
+    prediction, as in the paper, and J takes in all parameter tensors.
+
     Args:
         add_layers: the paper's VKDNW_single; without, the entropy alone, VKDNW.
     """
 
     name = "vkdnw"
     higher_is_better = True
+    initialisation = "fan_in"
+    inputs = "noise"
 
     def __init__(self, add_layers: bool = True) -> None:
         self.add_layers = add_layers
@@ -54,6 +61,7 @@ class VKDNW(Indicator):
         """
         with evaluation(network, images) as x:
             network.eval()
+            layers = weighted_layers(network).values()
             with _recorded(network) as calls:
                 logits = logits_of(network, x)
             used = used_parameters(logits)
@@ -65,8 +73,8 @@ class VKDNW(Indicator):
         if deciles.sum() == 0:
             raise ValueError("network's Fisher information is 0 in nine of ten directions or more")
         entropy = torch.special.entr(deciles / deciles.sum()).sum()
-        layers = (m.get_parameter("weight") in used for m in weighted_layers(network).values())
-        return finite(entropy + (sum(layers) if self.add_layers else 0), self.name)
+        count = sum(layer.get_parameter("weight") in used for layer in layers)
+        return finite(entropy + (count if self.add_layers else 0), self.name)
 
 
 class _Call(NamedTuple):
@@ -100,7 +108,12 @@ def _first_entries(
     Of the logits less the last one: F depends on nothing else, and that saves a backward pass.
     """
     columns = {p: i for i, p in enumerate(p for p in network.parameters() if p in used)}
-    known = {p for call in calls for p in call.layer.parameters(recurse=False)}
+    known = {
+        p
+        for call in calls
+        for name, p in call.layer.named_parameters(recurse=False)
+        if name in ("weight", "bias")
+    }
     for name, p in network.named_parameters():
         if p in used and p not in known:
             raise ValueError(f"VKDNW knows no derivative by {name}: not of a plain layer")

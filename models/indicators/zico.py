@@ -13,13 +13,16 @@ from models.indicators._autograd.evaluation import (
 )
 from models.indicators.base import Indicator
 
+_ROUNDING = 8  # ε of the network's precision, times the largest gradient of a layer
+
 
 class ZiCo(Indicator):
     """Σ_l log Σ_{w∈l} mean|g_w| / std(g_w) over linear and convolution layers; higher is better.
 
     Mean and standard deviation are over the gradients of the cross-entropy of `batches` parts of
     the batch. As in the paper's code, the deviation is divided by the number of parts, and weights
-    of deviation 0 and layers without others are left out.
+    of deviation 0 and layers without others are left out. A deviation within rounding of the
+    layer's largest gradient is 0: what rounding leaves differs between kernels.
 
     Args:
         batches: parts of equal size, up to one image; the paper's code takes 2.
@@ -56,14 +59,16 @@ class ZiCo(Indicator):
             for images_b, labels_b in zip(*parts, strict=True):
                 loss = cross_entropy(logits_of(network, images_b), labels_b)
                 for w, g in used_gradients(loss, weights):
-                    gradients.setdefault(w, []).append(g.flatten().double())
+                    gradients.setdefault(w, []).append(g.flatten())
         layers: list[Tensor] = []
         for rows in gradients.values():
             G = torch.stack(rows)
+            rounding = _ROUNDING * torch.finfo(G.dtype).eps
+            G = G.double()
             if not torch.isfinite(G).all():
                 raise FloatingPointError("gradients are not finite")
             std = G.std(0, correction=0)
-            varies = std > 0
+            varies = std > rounding * G.abs().max()
             if varies.any():
                 layers.append((G.abs().mean(0)[varies] / std[varies]).sum().log())
         if not layers:

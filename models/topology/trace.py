@@ -49,7 +49,8 @@ def trace(
     operations and its softmax is not; a residual block's shortcut is a path, and of two
     activations that are multiplied each continues its paths. A tensor that one function takes
     twice (x·x, x + x) goes in by parallel edges: two paths. Shapes, data types, parameters and
-    constants (class token, position embedding) are no path.
+    constants (class token, position embedding) are no path, and none goes through a product with
+    the number 0 (the operation `none` of cells).
 
     The forward is run once, in the mode that the module is in, on tensors without storage: it costs
     no arithmetic, moves no running statistics and draws no random numbers.
@@ -189,6 +190,8 @@ def _dataflow(
         writes.record(call, [tensor for _, tensor in reads])
         if call.op == "output":
             return _between_ends(graph, sources)
+        if _is_zero(call):
+            continue
         made_of = [parameter_of[tensor] for _, tensor in reads if tensor in parameter_of]
         if sources:
             _refuse_opaque(call, bool(made_of))
@@ -240,6 +243,12 @@ def _name(call: fx.Node) -> str:
 
 def _factor_positions(call: fx.Node) -> tuple[int, ...]:
     return _FACTORS.get(_name(call).removesuffix("_"), ())
+
+
+def _is_zero(call: fx.Node) -> bool:
+    """Whether the call is a product with the number 0, which lets nothing through."""
+    factors = call.args[:2] if _name(call).removesuffix("_") in ("mul", "multiply") else ()
+    return any(isinstance(factor, int | float) and factor == 0 for factor in factors)
 
 
 def _reads(call: fx.Node) -> list[tuple[int, fx.Node]]:

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from models.indicators.az_nas import Expressivity, Progressivity
 from models.indicators.gradient_flow import GradientFlow
 from models.spaces import NasBench201Space
 
@@ -30,3 +31,24 @@ def test_names_what_is_missing() -> None:
         GradientFlow().score(network, images, labels)
     with pytest.raises(ValueError, match="named 'body'"):
         GradientFlow("body").score(network, images, labels)
+
+
+def test_blocks_that_begin_in_place_change_no_feature() -> None:
+    class Network(nn.Module):
+        def __init__(self, inplace: bool) -> None:
+            super().__init__()
+            self.stages = nn.Sequential(
+                nn.Sequential(nn.ReLU(inplace), nn.Conv2d(3, 3, 1)),
+                nn.Sequential(nn.ReLU(inplace), nn.Conv2d(3, 3, 1)),
+            )
+            self.stem = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.stages(self.stem(x)).mean((2, 3))
+
+    network, twin = Network(inplace=True).double(), Network(inplace=False).double()
+    twin.load_state_dict(network.state_dict())
+    images, labels = torch.randn(6, 3, 4, 4, dtype=torch.float64), torch.tensor([0, 1, 2] * 2)
+    for indicator in (GradientFlow(), Expressivity(), Progressivity()):
+        expected = indicator.score(twin, images, labels)
+        assert indicator.score(network, images, labels) == pytest.approx(expected, rel=1e-12)

@@ -368,3 +368,24 @@ def test_gpu_equals_cpu(batch_norm: str) -> None:
     expected = empirical_ntk(network, x, batch_norm)
     K = empirical_ntk(network.cuda(), x.cuda(), batch_norm)
     torch.testing.assert_close(K, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
+
+
+def test_synchronised_batch_norm_is_that_of_the_batch_at_hand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten())
+    network = network.append(nn.Linear(12, 2)).double()
+    x = torch.randn(5, 2, 4, 4, dtype=torch.float64)
+    kernels = [empirical_ntk(network, x, batch_norm) for batch_norm in ("coupled", "frozen")]
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+
+    def synchronise(_: nn.Module, x: Tensor) -> Tensor:
+        raise AssertionError("a collective")
+
+    monkeypatch.setattr(nn.SyncBatchNorm, "forward", synchronise)
+    torch.testing.assert_close(empirical_ntk(network, x, "coupled"), kernels[0])
+    torch.testing.assert_close(empirical_ntk(network, x, "frozen"), kernels[1])
+    left: list[int] = []
+    monkeypatch.setattr(ntk, "add_rows", lambda gram, F, theta, chunk: left.append(len(theta)))
+    empirical_ntk(network, x, "frozen")
+    assert left == [0]

@@ -77,3 +77,15 @@ def test_frozen_refuses_a_batch_norm_that_it_does_not_know() -> None:
     with pytest.raises(ValueError, match=r"1 \(Own\)"):
         empirical_ntk(network, torch.randn(4, 3), "frozen")
     assert empirical_ntk(network, torch.randn(4, 3), "coupled").shape == (4, 4)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_an_error_of_the_device_is_passed_on(error: type[RuntimeError]) -> None:
+    class Fails(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) == 3:  # the forward that looks for independent samples
+                raise error("of the device")
+            return super().forward(x)
+
+    with pytest.raises(error, match="of the device"):
+        empirical_ntk(Fails(4, 2), torch.randn(8, 4), batch_norm="frozen")

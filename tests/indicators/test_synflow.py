@@ -68,3 +68,18 @@ def test_a_cell_without_a_path_has_no_flow() -> None:
     nn.init.zeros_(network[1].bias)
     with pytest.raises(ValueError, match="no path of weights"):
         SynFlow().score(network, torch.randn(2, 4), torch.zeros(2))
+
+
+def test_adds_the_magnitudes_of_flows_that_a_norm_makes_negative() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
+    )
+    magnitudes = copy.deepcopy(network).double()
+    for p in magnitudes.parameters():
+        p.data.abs_()
+    magnitudes(torch.ones(1, 2, 4, 4, dtype=torch.float64)).sum().backward()
+    products = [layer.weight * layer.weight.grad for layer in (magnitudes[0], magnitudes[4])]
+    assert any((product < 0).any() for product in products)
+    flow = sum(product.abs().sum().item() for product in products)
+    score = SynFlow().score(network, torch.randn(2, 2, 4, 4), torch.zeros(2))
+    assert score == pytest.approx(math.log(flow), rel=1e-9)

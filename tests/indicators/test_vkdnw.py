@@ -32,9 +32,11 @@ def _entropy(network: nn.Module, images: torch.Tensor) -> float:
     F = torch.zeros(J.shape[2], J.shape[2], dtype=torch.float64)
     for J_n, p_n in zip(J, p, strict=True):
         F += J_n.T @ (torch.diag(p_n) - torch.outer(p_n, p_n)) @ J_n / len(images)
-    deciles = np.quantile(np.linalg.eigvalsh(F.detach().numpy()), np.arange(1, 10) / 10)
-    share = deciles / deciles.sum()
-    return float(-(share * np.log(share)).sum())
+    # rounding can make an eigenvalue that is 0 negative
+    eigenvalues = np.linalg.eigvalsh(F.detach().numpy()).clip(min=0)
+    deciles = np.quantile(eigenvalues, np.arange(1, 10) / 10)
+    share = torch.from_numpy(deciles / deciles.sum())
+    return float(torch.special.entr(share).sum())
 
 
 def test_equals_the_entropy_of_a_full_fisher_information() -> None:

@@ -45,3 +45,13 @@ def test_refuses_what_cannot_vary() -> None:
         ZiCo(8).score(network, image, torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match="batches must be at least 2, given 1"):
         ZiCo(1)
+
+
+def test_a_deviation_that_is_rounding_does_not_count() -> None:
+    images, labels = torch.randn(4, 4), torch.tensor([0, 1, 0, 1])
+    images[2:, 0] = images[:2, 0]
+    layer = nn.Linear(4, 2, bias=False)
+    nn.init.zeros_(layer.weight)
+    expected = ZiCo().score(layer, images, labels)
+    images[2:, 0] *= 1 + torch.finfo(torch.float32).eps
+    assert ZiCo().score(layer, images, labels) == pytest.approx(expected, rel=1e-5)

@@ -15,7 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from torchvision import models as zoo
 from torchvision.ops import DeformConv2d
 
-from models.topology import Dag, effective_depth_width
+from models.networks.nasbench201 import CellModule
+from models.topology import Dag, NasBench201Cell, effective_depth_width
 from models.topology.trace import trace
 
 
@@ -381,3 +382,12 @@ def test_refuses_a_custom_operator_with_parameters() -> None:
 def test_refuses_an_example_without_tensors(example: Any) -> None:
     with pytest.raises(ValueError, match="example: expected a tensor, or a tuple or mapping"):
         trace(fc(), example)
+
+
+def test_a_product_with_zero_is_no_path() -> None:
+    """`none` of a cell, as it is written in networks."""
+    cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|nor_conv_1x1~1|avg_pool_3x3~2|"
+    parsed = NasBench201Cell.parse(cell)
+    graph = trace(CellModule(parsed, 2), torch.randn(2, 2, 8, 8))
+    assert effective_depth_width(graph) == effective_depth_width(parsed)
+    assert depths(trace(Lambda(lambda m, x: m.a(x) + m.b(x).mul_(0), a=fc(), b=fc()), X)) == [1]

@@ -31,16 +31,20 @@ def block_features(
 ) -> tuple[list[Tensor], Tensor]:
     """What enters the first block (its last argument) and what leaves every block; the outputs.
 
+    Blocks are given copies, which they may overwrite: the features stay as they were.
+
     Raises ValueError as `blocks_of`, and for blocks that do not run once each.
     """
     blocks = blocks_of(network, attribute)
     features: list[Tensor] = []
 
-    def enter(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+    def enter(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         features.append(args[-1])
+        return (*args[:-1], args[-1].clone())
 
-    def leave(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+    def leave(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
         features.append(output)
+        return output.clone()
 
     with ExitStack() as hooks:
         hooks.callback(blocks[0].register_forward_pre_hook(enter).remove)

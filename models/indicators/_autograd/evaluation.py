@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from models.indicators._autograd.checks import check_inputs, check_outputs
 from models.indicators._autograd.fast_layers import fast_layers
+from models.indicators._autograd.frozen_batch_norm import local_batch_norm
 from models.indicators._autograd.layer_calls import uses_of_parameters
 from models.indicators._autograd.untouched import exact_arithmetic, untouched
 
@@ -31,6 +32,7 @@ def evaluation(network: nn.Module, images: Tensor, fast: bool = True) -> Iterato
         exact_arithmetic(images.device),
         torch.inference_mode(False),
         torch.enable_grad(),
+        local_batch_norm(network),
         fast_layers(network, images.device) if fast else nullcontext(),
     ):
         yield images.detach().clone()
@@ -59,8 +61,18 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:
-    """Linear and convolution layers, by name: those whose weights pruning criteria rank."""
-    return {name: m for name, m in network.named_modules() if isinstance(m, _WEIGHTED)}
+    """Linear and convolution layers, by name: those whose weights pruning criteria rank.
+
+    Raises ValueError, by name, for a layer whose weight is computed from other parameters.
+    """
+    layers = {name: m for name, m in network.named_modules() if isinstance(m, _WEIGHTED)}
+    for name, layer in layers.items():
+        if not isinstance(layer._parameters.get("weight"), nn.Parameter):
+            raise ValueError(
+                f"network's layer {name or type(layer).__name__} has a weight that is no parameter "
+                "(weight_norm, spectral_norm, prune): remove the parametrisation before scoring"
+            )
+    return layers
 
 
 def layer_weights(network: nn.Module) -> list[Tensor]:

@@ -17,6 +17,20 @@ def uses_batch_statistics(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm) and (module.training or module.running_mean is None)
 
 
+def local_batch_norm(network: nn.Module) -> AbstractContextManager[None]:
+    """Let every `SyncBatchNorm` normalise by the batch at hand, without other processes.
+
+    Their samples are no part of what is computed, and they may not be at the same place.
+    """
+    return replaced_forwards(
+        {
+            module: partial(_BatchNorm.forward, module)
+            for module in network.modules()
+            if has_forward_of(module, nn.SyncBatchNorm)
+        }
+    )
+
+
 class FrozenBatchNorm:
     """Takes the place of the `forward` of every module that normalises by the batch.
 

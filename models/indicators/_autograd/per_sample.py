@@ -88,6 +88,8 @@ def _forward_if_possible(network: nn.Module, inputs: Tensor) -> Tensor | None:
     """Outputs, or None where the network insists on another number of samples."""
     try:
         outputs: Tensor = network(inputs)
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise  # RuntimeErrors of the device, not of the network
     except RuntimeError:
         return None
     return outputs if len(outputs) == len(inputs) else None

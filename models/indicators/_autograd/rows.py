@@ -40,7 +40,13 @@ def _rows(F: Tensor, theta: Sequence[Tensor], cotangents: Tensor) -> Row:
     if len(cotangents) == 1:
         row = torch.autograd.grad(F, theta, cotangents[0], retain_graph=True)
         return tuple(gradient[None] for gradient in row)
-    return torch.autograd.grad(F, theta, cotangents, retain_graph=True, is_grads_batched=True)
+
+    def row_of(cotangent: Tensor) -> Row:
+        return torch.autograd.grad(F, theta, cotangent, retain_graph=True)
+
+    # `is_grads_batched` is the vmap before this one: it runs most layers once per row
+    batch: Row = torch.vmap(row_of)(cotangents)
+    return batch
 
 
 @contextmanager

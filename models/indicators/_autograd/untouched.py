@@ -1,10 +1,10 @@
 """Evaluate a network and leave it as it was found, in exact arithmetic."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.backends import cuda, cudnn, mkldnn
 
 
@@ -24,11 +24,12 @@ def untouched(network: nn.Module, device: torch.device) -> Iterator[None]:
         if parameter is not None
     ]
     buffers = [
-        (module, name, buffer, buffer.clone())
+        (module, name, buffer)
         for module in modules
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
+    snapshots = [_Snapshot(group) for group in _alike([buffer for _, _, buffer in buffers])]
     accelerators = [device] if device.type not in ("cpu", "meta") else []
     with torch.random.fork_rng(accelerators, device_type=device.type if accelerators else "cuda"):
         try:
@@ -38,12 +39,41 @@ def untouched(network: nn.Module, device: torch.device) -> Iterator[None]:
                 module.training = training
             for parameter, gradient in gradients:
                 parameter.grad = gradient
-            for module, name, buffer, value in buffers:
+            for module, name, buffer in buffers:
                 module._buffers[name] = buffer
-                # the version counter cannot tell: native batch norm writes without raising it
-                if not torch.equal(buffer, value):
-                    with torch.no_grad():
-                        buffer.copy_(value)
+            for snapshot in snapshots:
+                snapshot.restore()
+
+
+class _Snapshot:
+    """The values of tensors of one type and device, in one: few launches, one synchronisation."""
+
+    @torch.no_grad()
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self._tensors = tensors
+        self._values = self._flat()
+
+    def _flat(self) -> Tensor:
+        return torch.cat([tensor.reshape(-1) for tensor in self._tensors])
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Write to the tensors whose values changed."""
+        # the version counter cannot tell: native batch norm writes without raising it
+        changed = (self._flat() != self._values).cpu()
+        sizes = [tensor.numel() for tensor in self._tensors]
+        parts = zip(self._tensors, changed.split(sizes), self._values.split(sizes), strict=True)
+        for tensor, differs, value in parts if changed.any() else ():
+            if differs.any():
+                tensor.copy_(value.view_as(tensor))
+
+
+def _alike(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+    """The tensors in groups of one type and device; each once."""
+    groups: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    for tensor in dict.fromkeys(tensors):
+        groups.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+    return groups.values()
 
 
 @contextmanager
@@ -53,7 +83,7 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
     And compiled code: indicators hook modules, swap them and change modes, at which `torch.compile`
     compiles anew until it gives up.
     """
-    backends = (cuda.matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv)  # type: ignore[attr-defined]
+    backends = (cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn)  # type: ignore[attr-defined]
     precisions = [backend.fp32_precision for backend in backends]
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
     with ExitStack() as stack:
