@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Processes that share the tests; `make test WORKERS=0` runs them in one, for a debugger.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 # Threads of a small network mostly wait for each other.
 quickstart test test-all coverage mutations bench: export OMP_NUM_THREADS ?= 1
 
@@ -11,16 +14,16 @@ quickstart: $(VENV)/.installed
 	$(BIN)/lightning fit --config configs/quickstart.yaml
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 coverage: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow" --cov
+	$(PYTEST) -m "not slow" --cov
 
 mutations: $(VENV)/.installed-test
-	$(BIN)/python -m pytest tests/mutations
+	$(PYTEST) tests/mutations/run.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
