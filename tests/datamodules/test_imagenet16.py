@@ -163,13 +163,6 @@ def test_mistyped_root_is_named_though_there_is_a_cache_of_the_user(
         opened(tmp_path / "imagnet16")
 
 
-def test_cache_folder_by_argument(root: Path, tmp_path: Path) -> None:
-    before = sorted(root.iterdir())
-    opened(root, cache_dir=tmp_path / "cache")
-    assert sorted(root.iterdir()) == before
-    assert (tmp_path / "cache" / "imagenet16-120" / "manifest.json").is_file()
-
-
 @pytest.mark.parametrize(
     ("batch", "message"),
     [

@@ -1,4 +1,4 @@
-"""Ten thousand strings and values: a valid object, or a ValueError that quotes what is wrong."""
+"""A thousand strings and values: a valid object, or a ValueError that quotes what is wrong."""
 
 import ast
 import random
@@ -72,18 +72,18 @@ def check(parse: Callable[[str], object], valid: Callable[[str], bool], text: st
 
 def test_dag_strings() -> None:
     rng = random.Random(0)
-    texts = [mutated(random_dag(rng), rng) for _ in range(4000)]
-    texts += ["".join(rng.choices(ALPHABET, k=rng.randint(0, 12))) for _ in range(1000)]
-    assert 500 < sum(map(is_dag, texts)) < 4500
+    texts = [mutated(random_dag(rng), rng) for _ in range(400)]
+    texts += ["".join(rng.choices(ALPHABET, k=rng.randint(0, 12))) for _ in range(100)]
+    assert 50 < sum(map(is_dag, texts)) < 450
     for text in texts:
         check(Dag.parse, is_dag, text)
 
 
 def test_nasbench201_strings() -> None:
     rng = random.Random(1)
-    texts = [mutated(CELL, rng) for _ in range(4000)]
-    texts += ["".join(rng.choices(ALPHABET, k=rng.randint(0, 60))) for _ in range(1000)]
-    assert 200 < sum(map(is_cell, texts)) < 4500
+    texts = [mutated(CELL, rng) for _ in range(400)]
+    texts += ["".join(rng.choices(ALPHABET, k=rng.randint(0, 60))) for _ in range(100)]
+    assert 20 < sum(map(is_cell, texts)) < 450
     for text in texts:
         check(NasBench201Cell.parse, is_cell, text)
 
@@ -92,7 +92,7 @@ def test_darts_pairs() -> None:
     rng = random.Random(2)
     junk: list[Any] = [None, -1, 6, 2.0, True, "none", "sep", (), ("skip_connect",), b"x", {0: 1}]
     valid = 0
-    for _ in range(2000):
+    for _ in range(200):
         pairs: list[Any] = [
             (rng.choice(DartsCell.OPERATIONS[1:]), source)
             for node in (2, 3, 4, 5)
@@ -116,34 +116,12 @@ def test_darts_pairs() -> None:
         else:
             valid += 1
             assert list(cell.edges) == pairs
-    assert 200 < valid < 1500
+    assert 20 < valid < 150
 
 
 @pytest.mark.parametrize("parse", [Dag.parse, NasBench201Cell.parse, DartsCell.parse])
 @pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        0,
-        2.5,
-        float("nan"),
-        b"2",
-        b"",
-        True,
-        [],
-        {},
-        object(),
-        int,
-        "",
-        "2" * 300_000,
-        "|" * 300_000,
-        "_" * 300_000,
-        "+|" * 100_000,
-        ["2"],
-        ("a", "b"),
-        range(8),
-        [[]] * 8,
-    ],
+    "value", [None, 2.5, b"2", [], {}, object(), "", "|" * 300_000, ["2"], [[]] * 8]
 )
 def test_whatever_else(parse: Callable[[Any], object], value: Any) -> None:
     with pytest.raises(ValueError, match=r"^(dag|NAS-Bench-201 cell|DARTS cell): ") as error:
