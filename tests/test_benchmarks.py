@@ -13,7 +13,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "benchmarks"
 SCRIPTS = sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
-SLOW = ("processes", "searches")
+SLOW = ("ntk", "processes", "searches")
 
 
 @pytest.fixture(autouse=True)

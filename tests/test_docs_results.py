@@ -9,6 +9,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PICTURES = {"training", "topology", "search", "search_topology"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("command_line")
 def test_pictures_are_made(tmp_path: Path) -> None:
     pictures = runpy.run_path(str(DOCS / "results" / "pictures.py"))

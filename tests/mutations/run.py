@@ -34,7 +34,7 @@ def test_a_mutation_is_noticed(mutation: dict[str, Any], tmp_path: Path) -> None
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,  # a mutation may loop for ever
+        timeout=300,  # a mutation may loop for ever
     )
     assert done.returncode == 1, done.stdout
     # By an assertion, or an exception that was expected did not come.
