@@ -2,28 +2,28 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Threads of a small network mostly wait for each other.
-quickstart test test-all coverage nightly bench: export OMP_NUM_THREADS ?= 1
-
-.PHONY: quickstart test test-all coverage nightly lint bench clean
-# Processes that share the tests; a file's tests stay together, with their fixtures.
+# Processes that share the tests; `make test WORKERS=0` runs them in one, for a debugger.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+# Threads of a small network mostly wait for each other.
+quickstart test test-all coverage mutations bench: export OMP_NUM_THREADS ?= 1
+
+.PHONY: quickstart test test-all coverage mutations lint bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/lightning fit --config configs/quickstart.yaml
 
 test: $(VENV)/.installed-test
-	$(PYTEST) -m "not slow and not nightly"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.installed-test
-	$(PYTEST) -m "not nightly"
+	$(PYTEST)
 
 coverage: $(VENV)/.installed-test
-	$(PYTEST) -m "not slow and not nightly" --cov
+	$(PYTEST) -m "not slow" --cov
 
-nightly: $(VENV)/.installed-test
-	$(PYTEST) -m nightly
+mutations: $(VENV)/.installed-test
+	$(PYTEST) tests/mutations/run.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -36,6 +36,7 @@ def build(root: Path, cache: Path, num_classes: int) -> None:
         root: Folder of the released files, verified.
         cache: Folder to make; one already there is replaced, unless it is whole: another node
             has then made it meanwhile.
+        num_classes: Classes to keep, the first ones.
 
     Raises:
         ValueError: A file is no batch of ImageNet16.

@@ -117,9 +117,3 @@ def test_tables_of_the_readme_are_those_of_the_pages() -> None:
         assert len(table) > 4
         for row in table:
             assert row in source
-
-
-def test_readme_is_short() -> None:
-    text = README.read_text("utf-8")
-    generated = text[text.index("<!-- bench:start -->") : text.index("<!-- bench:end -->")]
-    assert len(text.splitlines()) - len(generated.splitlines()) <= 220

@@ -3,8 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 import callbacks
 import datamodules
 import lightning_app
@@ -77,29 +75,24 @@ def imports(path: Path, packages: tuple[str, ...] = PACKAGES) -> set[str]:
     return {name for name in found if name.split(".")[0] in packages}
 
 
-FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-
-
 def test_imports_run_one_way() -> None:
-    offenders = []
-    for path in FILES:
-        own = layer(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        used = {layer(name) for name in imports(path)} - {own}
-        offenders += [f"{path.relative_to(ROOT)}: {name}" for name in used - ALLOWED[own]]
-    assert offenders == []
+    wrong = {}
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        name = path.relative_to(ROOT).with_suffix("")
+        own = layer(".".join(name.parts))
+        if not_allowed := {layer(used) for used in imports(path)} - {own} - ALLOWED[own]:
+            wrong[str(name)] = not_allowed
+    assert wrong == {}
 
 
 def test_graphs_know_nothing_of_torch() -> None:
     """But for `trace`, which makes a graph of a module."""
-    files = [path for path in (ROOT / "models" / "topology").glob("*.py") if path.stem != "trace"]
-    heavy = ("torch", "torchvision", "pytorch_lightning")
-    assert [path.name for path in files if imports(path, heavy)] == []
+    files = [p for p in (ROOT / "models" / "topology").glob("*.py") if p.stem != "trace"]
+    foreign = ("torch", "torchvision", "pytorch_lightning")
+    assert [path.name for path in files if imports(path, foreign)] == []
 
 
-@pytest.mark.parametrize("package", [models, callbacks, datamodules, lightning_app])
-def test_packages_are_those_of_this_checkout(package: object) -> None:
-    assert Path(str(package.__file__)).is_relative_to(ROOT)
-
-
-def test_no_package_below_tests_shadows_ours() -> None:
-    assert not list((ROOT / "tests").rglob("__init__.py"))
+def test_packages_are_those_of_this_checkout() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py"))  # which would shadow ours
+    for package in (models, callbacks, datamodules, lightning_app):
+        assert Path(str(package.__file__)).is_relative_to(ROOT)

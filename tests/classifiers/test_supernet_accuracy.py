@@ -1,7 +1,6 @@
 """Accuracy in a trained supernet as the score of a search."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from datamodules import DigitsDataModule
+from lightning_app.cli import main
 from models import CellClassifier, PruningSearch, SamplingSearch, SupernetAccuracy
 from models.classifiers.supernet_classifier import SupernetClassifier
 from models.indicators import EffectiveDepth, RankAggregate
@@ -21,7 +21,7 @@ from models.search import NetworkSource, draw_batch
 from models.spaces import DartsSpace, NasBench201Space
 from models.topology import NasBench201Cell
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIG = Path(__file__).parents[2] / "configs" / "search" / "sampling_digits.yaml"
 SPACE = NasBench201Space()
 SIZES = {"channels": 2, "cells_per_stage": 1}
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
@@ -194,25 +194,15 @@ def test_a_supernet_that_diverged_has_no_score(checkpoint: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_train_then_search_by_one_process_and_two(tmp_path: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-
-    def lightning(config: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", "lightning_app", "fit", "--config", str(CONFIGS / config)]
-        subprocess.run([*command, *arguments], env=environment, check=True, cwd=tmp_path)
-
-    lightning("train_supernet_digits.yaml", "--trainer.max_epochs", "2")
-    (checkpoint,) = tmp_path.rglob("last.ckpt")
-    given = ["--model.indicator", "SupernetAccuracy", "--model.batch_size", "500"]
-    given += ["--model.indicator.checkpoint", str(checkpoint.relative_to(tmp_path))]
-    given += ["--model.samples", "24"]
-    found = []
-    for devices in ("1", "2"):
-        name = f"--trainer.logger.init_args.name={devices}"
-        lightning("search/sampling_digits.yaml", *given, name, "--trainer.devices", devices)
-        (path,) = (tmp_path / "runs" / devices).rglob("architecture.json")
-        result = json.loads(path.read_text())
-        del result["seconds"]
-        found.append(result)
-    assert found[0] == found[1]
-    assert found[0]["settings"]["indicator"]["class"] == "SupernetAccuracy"
+@pytest.mark.usefixtures("command_line")
+def test_search_by_one_process_and_two(checkpoint: Path) -> None:
+    arguments = ["fit", "--config", str(CONFIG), "--model.indicator", "SupernetAccuracy"]
+    arguments += ["--model.indicator.checkpoint", str(checkpoint), "--model.samples", "12"]
+    arguments += ["--model.batch_size", "200", "--trainer.logger.init_args.name"]
+    two = [sys.executable, "-m", "lightning_app", *arguments, "2", "--trainer.devices", "2"]
+    subprocess.run(two, check=True)
+    main([*arguments, "1"])
+    paths = [next(Path("runs", devices).rglob("architecture.json")) for devices in ("1", "2")]
+    one, two = (json.loads(path.read_text()) for path in paths)
+    assert one | {"seconds": 0} == two | {"seconds": 0}
+    assert one["settings"]["indicator"]["class"] == "SupernetAccuracy"

@@ -1,7 +1,6 @@
 """Training a supernet: one path a step, shared weights, resume, ranks."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,18 +25,6 @@ from models.spaces.paths import random_path
 CONFIG = Path(__file__).parents[2] / "configs" / "train_supernet_digits.yaml"
 SIZES = {"channels": 2, "cells_per_stage": 1}
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
-
-
-def trainer(**kwargs: Any) -> pl.Trainer:
-    quiet = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "enable_checkpointing": False,
-        "max_epochs": 1,
-    }
-    return pl.Trainer(**quiet | kwargs)
 
 
 def images(n: int = 16, size: int = 8) -> TensorDataset:
@@ -96,7 +83,7 @@ def on_path(model: SupernetClassifier, mask: Tensor) -> set[str]:
 # A step -------------------------------------------------------------------------------------------
 
 
-def test_a_step_changes_only_what_is_on_its_path() -> None:
+def test_a_step_changes_only_what_is_on_its_path(trainer: Any) -> None:
     model, watch = supernet(), Watch()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     trainer(callbacks=[watch]).fit(model, loader())
@@ -113,7 +100,7 @@ def test_a_step_changes_only_what_is_on_its_path() -> None:
     )
 
 
-def test_steps_are_those_of_plain_torch() -> None:
+def test_steps_are_those_of_plain_torch(trainer: Any) -> None:
     model = supernet()
     twin = NasBench201Space().supernet(10, 1, **SIZES).train()
     twin.load_state_dict(model.network.state_dict(), strict=False)  # it has running statistics
@@ -128,7 +115,7 @@ def test_steps_are_those_of_plain_torch() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
-def test_accumulated_batches_share_a_path() -> None:
+def test_accumulated_batches_share_a_path(trainer: Any) -> None:
     watch = Watch()
     model = supernet()
     trainer(callbacks=[watch], accumulate_grad_batches=2).fit(model, loader())
@@ -137,7 +124,7 @@ def test_accumulated_batches_share_a_path() -> None:
     assert all(torch.equal(*pair) for pair in zip(watch.masks, expected, strict=True))
 
 
-def test_the_path_does_not_touch_the_global_random_state_and_follows_the_seed() -> None:
+def test_the_path_does_not_touch_the_global_random_state_and_follows_the_seed(trainer: Any) -> None:
     model, other = supernet(), supernet(seed=1)
     for each in (model, other):
         each.trainer = trainer()
@@ -149,7 +136,7 @@ def test_the_path_does_not_touch_the_global_random_state_and_follows_the_seed() 
     assert not torch.equal(model.network.mask, other.network.mask)
 
 
-def test_darts_trains_too() -> None:
+def test_darts_trains_too(trainer: Any) -> None:
     model, watch = supernet(DartsSpace()), Watch()
     run = trainer(callbacks=[watch])
     run.fit(model, loader(), loader())
@@ -161,7 +148,7 @@ def test_darts_trains_too() -> None:
 # Evaluation ---------------------------------------------------------------------------------------
 
 
-def test_validation_is_the_mean_over_fixed_paths_of_plain_accuracy() -> None:
+def test_validation_is_the_mean_over_fixed_paths_of_plain_accuracy(trainer: Any) -> None:
     model = supernet(validation_paths=3)
     batches = list(loader(12))
     run = trainer()
@@ -189,13 +176,13 @@ def test_both_modes_take_the_statistics_of_the_batch() -> None:
     assert not torch.allclose(model(x)[:4], model(x[:4]))
 
 
-def test_images_class_by_class_are_warned_of() -> None:
+def test_images_class_by_class_are_warned_of(trainer: Any) -> None:
     batch = (images().tensors[0], torch.full((16,), 3))
     with pytest.warns(UserWarning, match="a batch to evaluate on is of one class: .* mix the clas"):
         trainer().validate(supernet(), DataLoader(TensorDataset(*batch), 8), verbose=False)
 
 
-def test_there_is_nothing_to_predict_with_or_to_export(tmp_path: Path) -> None:
+def test_there_is_nothing_to_predict_with_or_to_export(tmp_path: Path, trainer: Any) -> None:
     with pytest.raises(MisconfigurationException, match="a supernet is no one network; train a"):
         trainer().predict(supernet(), loader())
     with pytest.raises(ValueError, match=r"output: cannot export a NasBench201Supernet"):
@@ -206,9 +193,8 @@ def test_there_is_nothing_to_predict_with_or_to_export(tmp_path: Path) -> None:
 # Checkpoints --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("space", ["nasbench201", NasBench201Space()])
-def test_checkpoint_loads_without_arguments(space: Any, tmp_path: Path) -> None:
-    model = SupernetClassifier(space, (1, 8, 8), 10, SIZES, seed=3)
+def test_checkpoint_loads_without_arguments(tmp_path: Path, trainer: Any) -> None:
+    model = SupernetClassifier(NasBench201Space(), (1, 8, 8), 10, SIZES, seed=3)
     run = trainer(limit_train_batches=1)
     run.fit(model, DigitsDataModule())
     run.save_checkpoint(tmp_path / "supernet.ckpt")
@@ -217,7 +203,7 @@ def test_checkpoint_loads_without_arguments(space: Any, tmp_path: Path) -> None:
     assert (loaded.seed, loaded.sizes, loaded.space.name) == (3, SIZES, "nasbench201")
 
 
-def test_checkpoints_of_something_else_are_refused(tmp_path: Path) -> None:
+def test_checkpoints_of_something_else_are_refused(tmp_path: Path, trainer: Any) -> None:
     path = tmp_path / "other.ckpt"
     cell = CellClassifier("nasbench201", CELL, (1, 8, 8), 10, SIZES)
     for other, message in (
@@ -231,7 +217,7 @@ def test_checkpoints_of_something_else_are_refused(tmp_path: Path) -> None:
             trainer().fit(supernet(), loader(), ckpt_path=path)
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, trainer: Any) -> None:
     def run(until: int, path: Path | None = None) -> tuple[pl.Trainer, SupernetClassifier]:
         torch.manual_seed(1 if path is None else 99)
         model = supernet()
@@ -276,43 +262,6 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
-def weights_in(folder: Path) -> dict[str, Tensor]:
-    (path,) = folder.rglob("last.ckpt")
-    state: dict[str, Tensor] = torch.load(path, weights_only=True)["state_dict"]
-    return state
-
-
-@pytest.mark.slow
-def test_killed_and_resumed_from_the_command_line(tmp_path: Path) -> None:
-    arguments = ["fit", "--config", str(CONFIG), "--model.sizes.channels", "2"]
-    arguments += ["--trainer.max_epochs", "3", "--trainer.limit_val_batches", "1"]
-    kill = """
-import os, signal
-from models import SupernetClassifier
-step = SupernetClassifier.training_step
-def killed(self, batch, batch_idx):
-    if self.global_step == 30:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, batch, batch_idx)
-SupernetClassifier.training_step = killed
-from lightning_app.__main__ import main
-main()
-"""
-    whole, part = tmp_path / "whole", tmp_path / "part"
-    for folder in (whole, part):
-        folder.mkdir()
-    command = [sys.executable, "-m", "lightning_app", *arguments]
-    subprocess.run(command, env=ENVIRONMENT, check=True, cwd=whole)
-    died = subprocess.run(
-        [sys.executable, "-c", kill, *arguments], env=ENVIRONMENT, check=False, cwd=part
-    )
-    assert died.returncode == -signal.SIGKILL
-    subprocess.run([*command, "--ckpt_path", "last"], env=ENVIRONMENT, check=True, cwd=part)
-    expected, resumed = weights_in(whole), weights_in(part)
-    assert expected.keys() == resumed.keys()
-    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
-
-
 @pytest.mark.slow
 def test_two_processes_train_the_same_path(tmp_path: Path) -> None:
     """A step of two ranks: the mean gradient of their batches on one path, the rest untouched."""
@@ -345,7 +294,8 @@ def two_processes(folder: Path) -> None:
     def fit(strategy: str) -> None:
         torch.manual_seed(0)
         model = supernet()
-        run = trainer(devices=2, strategy=strategy, max_epochs=2, use_distributed_sampler=False)
+        off = dict.fromkeys(("logger", "enable_checkpointing", "use_distributed_sampler"), False)
+        run = pl.Trainer(accelerator="cpu", devices=2, strategy=strategy, max_epochs=2, **off)
         rank = int(os.environ.get("LOCAL_RANK", 0))
         run.fit(model, DataLoader(share(rank), 4))
         torch.save(model.state_dict(), folder / f"{run.global_rank}.pt")

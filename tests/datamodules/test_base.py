@@ -95,12 +95,6 @@ def test_images_have_the_precision_of_the_trainer(precision: str, dtype: torch.d
     assert predictions[0].dtype == dtype
 
 
-def test_predict_hands_on_images_alone() -> None:
-    data = DigitsDataModule(batch_size=100)
-    predictions = trainer().predict(Recorder(), datamodule=data)
-    assert [p.shape for p in predictions] == [(100, 10)] * 3 + [(59, 10)]
-
-
 def test_statistics_are_those_of_the_training_images() -> None:
     pixels = DigitsDataModule(validation=0).dataset("train").source.images.double() / 255
     assert pixels.mean().item() == pytest.approx(DigitsDataModule.mean[0], abs=5e-5)
@@ -140,14 +134,6 @@ def test_resume_goes_on_with_the_same_images(tmp_path: Path) -> None:
         resumed, datamodule=DigitsDataModule(augment="crop"), ckpt_path=path, weights_only=True
     )
     assert torch.equal(torch.cat(resumed.seen["train"]), whole.chunk(3)[2])
-
-
-def test_no_validation() -> None:
-    data = DigitsDataModule(validation=0)
-    data.setup("fit")
-    assert data.val_dataloader() == []
-    assert len(data.dataset("train")) == 1438
-    trained_on(data)
 
 
 def test_probe_is_fixed_and_leaves_the_random_state() -> None:

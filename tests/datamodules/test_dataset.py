@@ -33,22 +33,6 @@ def test_remainder_repeats_the_first_images() -> None:
     assert sorted(chain(*shards)) == sorted([*whole, *whole[:2]])
 
 
-def test_ranks_see_step_by_step_what_one_rank_sees() -> None:
-    whole = order(24, 1, 0, epoch=3)
-    shards = [order(24, 2, rank, epoch=3) for rank in range(2)]
-    for step in range(4):
-        both = shards[0][3 * step : 3 * step + 3] + shards[1][3 * step : 3 * step + 3]
-        assert sorted(both) == sorted(whole[6 * step : 6 * step + 6])
-
-
-def test_order_is_a_function_of_the_epoch() -> None:
-    torch.manual_seed(9)
-    state = torch.get_rng_state()
-    assert order(50, 1, 0, epoch=1) == order(50, 1, 0, epoch=1)
-    assert order(50, 1, 0, epoch=1) != order(50, 1, 0, epoch=2)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
 def test_evaluation_has_one_order_that_mixes_the_classes() -> None:
     fixed = order(100, 1, 0, shuffle=False)
     assert sorted(fixed) == list(range(100))

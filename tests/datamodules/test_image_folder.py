@@ -222,6 +222,7 @@ def test_bad_arguments_are_named(
         ImageFolderDataModule(tmp_path, **arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_jpeg_folder(shared_data: Path, tmp_path: Path) -> None:
     with tarfile.open(shared_data / "cifar10-jpeg-12k.tar") as archive:

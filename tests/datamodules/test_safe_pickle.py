@@ -164,23 +164,6 @@ def test_empty_array(tmp_path: Path) -> None:
     assert load_arrays(path).shape == (0, 3)
 
 
-@pytest.mark.parametrize("protocol", range(6))
-def test_arrays_and_plain_values_are_read(tmp_path: Path, protocol: int) -> None:
-    random = np.random.default_rng(0)
-    content = {
-        "data": random.integers(0, 256, (5, 12), dtype=np.uint8),
-        "mean": random.random(12),
-        "labels": [1, 2, 3, 4, 5],
-        "names": ["a", "b"],
-    }
-    path = tmp_path / "file"
-    path.write_bytes(pickle.dumps(content, protocol))
-    read = load_arrays(path)
-    assert np.array_equal(read.pop("data"), content.pop("data"))
-    assert np.array_equal(read.pop("mean"), content.pop("mean"))
-    assert read == content
-
-
 def test_file_of_numpy_1_under_python_2(tmp_path: Path) -> None:
     # As CIFAR's: `numpy.core`, byte strings for text, pixels in a byte string.
     path = tmp_path / "file"

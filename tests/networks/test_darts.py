@@ -121,15 +121,6 @@ def test_cell_is_the_sum_of_two_operations_per_node(reduction: bool) -> None:
     assert y.shape == ((2, 32, 4, 4) if reduction else (2, 32, 8, 8))
 
 
-def test_auxiliary_head_on_cifar() -> None:
-    network = DartsNetworkCifar(NORMAL, REDUCE, 4, 3, num_classes=7, auxiliary=True)
-    x = torch.randn(2, 3, 32, 32)
-    network.eval()
-    logits, auxiliary = network.logits_and_auxiliary(x)
-    assert auxiliary.shape == (2, 7)
-    assert torch.equal(logits, network(x))
-
-
 def test_auxiliary_head_on_imagenet() -> None:
     with torch.device("meta"):
         network = DartsNetworkImageNet(NORMAL, REDUCE, 4, 14, num_classes=9, auxiliary=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.networks.nasbench201 import CellModule, NasBench201Network, ResidualReduction
+from models.networks.nasbench201 import CellModule, NasBench201Network
 from models.topology import NasBench201Cell
 
 # Cell, and the trainable parameters of its network of C=16, N=5 with ten classes.
@@ -72,8 +72,3 @@ def test_activation_codes_can_be_hooked() -> None:
     network(torch.randn(2, 3, 8, 8))
     # One per convolution of the three cells, two per residual block, one in the head.
     assert len(seen) == 3 + 2 * 2 + 1
-
-
-def test_residual_reduction_halves_rounding_up() -> None:
-    for size, half in ((8, 4), (7, 4), (1, 1)):
-        assert ResidualReduction(2, 4)(torch.randn(2, 2, size, size)).shape[-1] == half

@@ -126,7 +126,7 @@ def test_width_beyond_a_float_is_infinite() -> None:
     assert effective_depth_width(graph) == (550.0, float("inf"))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(25))
 def test_random_dag_equals_enumeration(seed: int) -> None:
     rng = random.Random(seed)
     groups = tuple(tuple(rng.choices((0, 1, 2), k=t)) for t in range(1, rng.randint(2, 8)))
@@ -137,7 +137,7 @@ def test_random_dag_equals_enumeration(seed: int) -> None:
     assert close(effective_depth_width(dag), by_enumeration(dag.graph))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(25))
 def test_random_multigraph_with_probabilities_and_inputs_equals_enumeration(seed: int) -> None:
     rng = random.Random(seed)
     size = rng.randint(3, 6)

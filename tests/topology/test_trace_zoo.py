@@ -1,7 +1,7 @@
 """Graphs of torchvision's models, against path depths worked out from their blocks by hand."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -16,17 +16,6 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from models.topology import effective_depth_width
 from models.topology.trace import trace
-
-
-def depths(graph: "nx.MultiDiGraph[int]", node: int = 0) -> list[int]:
-    """Operations on every path from a node to the output, by enumeration."""
-    if node == graph.graph["output"]:
-        return [0]
-    return [
-        data["operations"] + rest
-        for _, target, data in graph.out_edges(node, data=True)
-        for rest in depths(graph, target)
-    ]
 
 
 def in_series(parts: Iterable[Counter[int]]) -> Counter[int]:
@@ -59,26 +48,10 @@ def resnet_by_hand(network: nn.Module) -> Counter[int]:
     return in_series(parts)
 
 
-@pytest.mark.parametrize(
-    "name", ["resnet18", "resnet50", pytest.param("resnet152", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_resnet(name: str) -> None:
     network = zoo.get_model(name)
     check(trace(network.eval(), torch.zeros(1, 3, 32, 32)), resnet_by_hand(network))
-
-
-def test_truncated_resnet50_by_enumeration() -> None:
-    network = zoo.resnet50().eval()
-    network.layer3, network.layer4 = network.layer3[:2], nn.Identity()
-    network.fc = nn.Linear(1024, 10)
-    graph = trace(network, torch.zeros(1, 3, 32, 32))
-    enumerated = depths(graph)
-    assert len(enumerated) == 2 ** (3 + 4 + 2)
-    assert Counter(enumerated) == resnet_by_hand(network)
-    result = effective_depth_width(graph)
-    depth = Fraction(sum(enumerated), len(enumerated))
-    assert result.depth == float(depth)
-    assert result.width == float(len(enumerated) / depth)
 
 
 def densenet_by_hand(network: Any) -> Counter[int]:
@@ -95,16 +68,8 @@ def densenet_by_hand(network: Any) -> Counter[int]:
     return in_series(parts)
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        lambda: zoo.DenseNet(8, (3, 2), 16),
-        pytest.param(zoo.densenet201, marks=pytest.mark.slow),
-    ],
-    ids=["small", "densenet201"],
-)
-def test_densenet(build: Callable[[], nn.Module]) -> None:
-    network = build()
+def test_densenet() -> None:
+    network = zoo.DenseNet(8, (3, 2), 16)
     by_hand = densenet_by_hand(network)
     check(trace(network.eval(), torch.zeros(1, 3, 32, 32)), by_hand)
 
@@ -132,22 +97,13 @@ def test_mobilenet_counts_a_separable_pair_as_two() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(
     ("name", "packed"),
-    [
-        ("convnext_tiny", 0),
-        ("efficientnet_b0", 0),
-        ("mobilenet_v3_small", 0),
-        ("regnet_y_400mf", 0),
-        ("shufflenet_v2_x1_0", 0),
-        ("swin_t", 0),
-        ("vit_b_16", 12),
-    ],
+    [("efficientnet_b0", 0), ("shufflenet_v2_x1_0", 0), ("swin_t", 0), ("vit_b_16", 12)],
 )
-def test_every_layer_of_the_zoo_is_one_operation(name: str, packed: int, training: bool) -> None:
+def test_every_layer_of_the_zoo_is_one_operation(name: str, packed: int) -> None:
     """`packed`: projections that are no module of their own."""
-    network = zoo.get_model(name).train(training)
+    network = zoo.get_model(name).train()
     graph = trace(network, torch.zeros(2, 3, 224, 224))
     layers = [name for name, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     operations = [
