@@ -14,6 +14,7 @@ from models.indicators.nngp import nngp_kernel, paper_bound
 from models.indicators.ntk import empirical_ntk, ntk_spectrum
 from models.indicators.rank_aggregate import RankAggregate
 from models.indicators.regions import LinearRegions
+from models.indicators.relu_signs import pass_relu_signs
 from models.indicators.size import Flops, Layers, Parameters
 from models.indicators.snip import Snip
 from models.indicators.spectrum import KernelSpectrum, kernel_spectrum
@@ -50,4 +51,5 @@ __all__ = [
     "nngp_kernel",
     "ntk_spectrum",
     "paper_bound",
+    "pass_relu_signs",
 ]

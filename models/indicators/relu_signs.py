@@ -11,13 +11,29 @@ from models.indicators._autograd.untouched import exact_arithmetic, untouched
 
 
 def pass_relu_signs(network: nn.Module, inputs: Tensor, use: Callable[[Tensor], None]) -> None:
-    """Call `use` with the signs (N, units), boolean, of every call of an `nn.ReLU`, in order.
+    """Hand over the signs of every ReLU of one forward pass, layer by layer.
 
-    True where a unit is active. The network is evaluated in the mode that it is in, and left as it
-    was found; no hook outlives the call.
+    Scores of activation patterns are sums over layers, so that no layer's signs need be kept:
+    NASWOT's kernel (`activation_overlap`) and TE-NAS's regions (`linear_regions`) are written on
+    top of this. The mean share of active units, for another:
 
-    Raises ValueError for fewer than two inputs or integer ones, if no `nn.ReLU` is called (those of
-    `nn.functional` cannot be seen), or if one is called on other than the N samples.
+        shares = []
+        pass_relu_signs(network, images, lambda signs: shares.append(signs.float().mean()))
+        score = float(torch.stack(shares).mean())
+
+    The network is evaluated in the mode that it is in, and left as it was found; no hook outlives
+    the call.
+
+    Args:
+        network: its `nn.ReLU` modules are read; those of `nn.functional` cannot be seen.
+        inputs: floating-point, (N, ...).
+        use: called with the signs of each call of a ReLU, in the order of the forward pass:
+            boolean, (N, units), on the device of the output; True where a unit is active, its
+            output above 0. It runs without gradients.
+
+    Raises:
+        ValueError: fewer than two inputs or integer ones, no `nn.ReLU` is called, or one is called
+            on other than the N samples.
     """
     check_inputs(inputs)
     samples, called = len(inputs), False
