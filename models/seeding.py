@@ -15,6 +15,7 @@ Stream = Literal[
     "path",
     "validation",
     "drop_path",
+    "noise",
 ]
 _STREAMS: tuple[Stream, ...] = get_args(Stream)
 """A stream's number is its place: new ones come last."""

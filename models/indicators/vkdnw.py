@@ -37,7 +37,8 @@ class VKDNW(Indicator):
     It is defined on He's fan-in weights and N(0, 1) noise, as the paper's code has it: batch
     normalisations in evaluation mode do not rescale, so that the scale of the weights matters.
     Departures from that code: F is by the factors Lᵀ·J of the covariance of each image's
-    prediction, as in the paper, and J takes in all parameter tensors.
+    prediction (the code multiplies L·J), and J takes in all parameter tensors (the code stops
+    after 128).
 
     Args:
         add_layers: the paper's VKDNW_single; without, the entropy alone, VKDNW.

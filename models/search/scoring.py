@@ -159,6 +159,7 @@ class Scorer:
         }
         self._device = torch.device("cpu")
         self._batches: dict[Proxy, ProxyBatch] = {}
+        self._noise = ProxyBatch(torch.empty(0), torch.empty(0))
         self._cache: ScoreCache | None = None
 
     def setting(self) -> dict[str, Any]:
@@ -183,6 +184,10 @@ class Scorer:
         self._batches = draw_batches(
             self.indicators, self.images, self.batch_size, device, self.seed
         )
+        if "images" in self._batches:
+            images, labels = self._batches["images"]
+            noise = torch.randn(images.shape, generator=generator(self.seed, "noise"))
+            self._noise = ProxyBatch(noise.to(device), labels)
         if self.cache is not None:
             # Settings leave out the folder, which for a folder of images decides what they are.
             drawn = {name: digest(batch) for name, batch in self._batches.items()}
@@ -213,14 +218,15 @@ class Scorer:
         known = self._cache.get(described, text) if self._cache is not None else None
         if known is not None:
             return known
-        # Indicators leave a network as they found it, so that those of one proxy share it.
-        key = indicator.name if indicator.name in self._sources else indicator.proxy
+        # Indicators leave a network as they found it, so that those of one kind share it.
+        own = indicator.name in self._sources
+        key = indicator.name if own else f"{indicator.proxy} {indicator.initialisation}"
         if key not in built:
             built[key] = self._new_network(architecture, indicator)
         seed_global(self._device, derive_seed(self.seed, "evaluation"))
         start, saved = time.perf_counter(), shared.saved
         with shared.opened() if indicator.shares else nullcontext():
-            score = indicator.score(built[key], *self._batches[indicator.proxy])
+            score = indicator.score(built[key], *self._batch_of(indicator))
         seconds = time.perf_counter() - start + shared.saved - saved
         self.milliseconds[indicator.name].append(1000 * seconds)
         try:
@@ -233,15 +239,21 @@ class Scorer:
             self._cache.put(described, text, value)
         return value
 
+    def _batch_of(self, indicator: Indicator) -> ProxyBatch:
+        noise = indicator.proxy == "images" and indicator.inputs == "noise"
+        return self._noise if noise else self._batches[indicator.proxy]
+
     def _new_network(self, architecture: Any, indicator: Indicator) -> nn.Module:
         classes = self.images.num_classes
         if indicator.name in self._sources:
             network = self._sources[indicator.name](architecture)
         elif indicator.proxy == "images":
-            # torch's own initialisation, as NASWOT has it
+            # torch's own initialisation, as NASWOT has it, unless the indicator asks for another
             seed_global(self._device, derive_seed(self.seed, "weights"))
             channels = self.images.in_shape[0]
             network = self.space.network(architecture, classes, channels, **self.sizes)
+            if indicator.initialisation == "fan_in":
+                initialise_(network, "fan_in", generator(self.seed, "weights"))
         else:
             assert isinstance(self.space, SupernetSpace)
             network = self.space.region_network(classes, self.space.mask_of(architecture))

@@ -65,7 +65,9 @@ def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:
 
     Raises ValueError, by name, for a layer whose weight is computed from other parameters.
     """
-    layers = {name: m for name, m in network.named_modules() if isinstance(m, _WEIGHTED)}
+    layers: dict[str, nn.Module] = {
+        name: m for name, m in network.named_modules() if isinstance(m, _WEIGHTED)
+    }
     for name, layer in layers.items():
         if not isinstance(layer._parameters.get("weight"), nn.Parameter):
             raise ValueError(

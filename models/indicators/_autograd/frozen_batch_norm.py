@@ -26,7 +26,7 @@ def local_batch_norm(network: nn.Module) -> AbstractContextManager[None]:
         {
             module: partial(_BatchNorm.forward, module)
             for module in network.modules()
-            if has_forward_of(module, nn.SyncBatchNorm)
+            if isinstance(module, nn.SyncBatchNorm) and has_forward_of(module, nn.SyncBatchNorm)
         }
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +63,8 @@ class _Snapshot:
         # the version counter cannot tell: native batch norm writes without raising it
         changed = (self._flat() != self._values).cpu()
         sizes = [tensor.numel() for tensor in self._tensors]
-        parts = zip(self._tensors, changed.split(sizes), self._values.split(sizes), strict=True)
+        split = (torch.split(flat, sizes) for flat in (changed, self._values))
+        parts = zip(self._tensors, *split, strict=True)
         for tensor, differs, value in parts if changed.any() else ():
             if differs.any():
                 tensor.copy_(value.view_as(tensor))
@@ -83,7 +85,9 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
     And compiled code: indicators hook modules, swap them and change modes, at which `torch.compile`
     compiles anew until it gives up.
     """
-    backends = (cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn)  # type: ignore[attr-defined]
+    libraries: list[Any] = [cudnn, mkldnn, cuda]  # torch does not type their parts
+    parts = ("matmul", "conv", "rnn")
+    backends = [getattr(one, part) for one in libraries for part in parts if hasattr(one, part)]
     precisions = [backend.fp32_precision for backend in backends]
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
     with ExitStack() as stack:
