@@ -126,7 +126,7 @@ class CellClassifier(ImageClassifier):
         rank_zero_info(
             f"{self.text}: {self.cost.parameters:,} parameters"
             + (f", {unused:,} of operations on no path to the output" if unused else "")
-            + (f", {auxiliary:,} of the auxiliary head" if auxiliary else "")
+            + (f" and {auxiliary:,} of the auxiliary head" if auxiliary else "")
             + f", {self.cost.multiply_adds / 1e6:.1f} M multiply–adds "
             f"for an image of {_size(self.in_shape)}"
         )

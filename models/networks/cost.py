@@ -47,18 +47,23 @@ def cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
         ValueError: a network that cannot take such images, or whose forward needs their values.
     """
     weights = {
-        name: torch.empty_like(tensor, device="meta").requires_grad_()
-        for name, tensor in network.named_parameters()
+        tensor: torch.empty_like(tensor, device="meta").requires_grad_()
+        for tensor in network.parameters()
     }
-    buffers = {
-        name: torch.empty_like(tensor, device="meta") for name, tensor in network.named_buffers()
+    buffers = {tensor: torch.empty_like(tensor, device="meta") for tensor in network.buffers()}
+    # One name for every place in a module: torch leaves a tensor with two names swapped.
+    places = {
+        f"{prefix}.{name}" if prefix else name: (weights | buffers)[tensor]
+        for prefix, module in network.named_modules()
+        for own in (module.named_parameters, module.named_buffers)
+        for name, tensor in own(recurse=False, remove_duplicate=False)
     }
     training = [module for module in network.modules() if module.training]
     network.eval()
     try:
         live, operations = _trace(
             network,
-            lambda images: functional_call(network, weights | buffers, (images,)),
+            lambda images: functional_call(network, places, (images,), tie_weights=False),
             torch.empty(_IMAGES, *in_shape, device="meta"),
             count=True,
         )
@@ -70,7 +75,7 @@ def cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
     finally:
         for module in training:
             module.training = True
-    kept: set[Tensor] = {p for name, p in network.named_parameters() if weights[name] in live}
+    kept: set[Tensor] = {p for p, of_shape in weights.items() if of_shape in live}
     return Cost(
         sum(p.numel() for p in kept), len(layers_with(network, kept)), operations // 2 // _IMAGES
     )

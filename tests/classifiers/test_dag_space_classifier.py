@@ -217,9 +217,9 @@ def test_command_line_resumes_and_tests_from_a_checkpoint(
     run = [f"--config={config}", "--trainer.logger=false", "--trainer.callbacks=null"]
     few = ['--model.dags=["2_02_002", "1_01_222"]', f"--trainer.default_root_dir={tmp_path}"]
     main(["fit", *run, *few, "--trainer.max_epochs=1", "--test_after_fit=false"])
-    (path,) = (tmp_path / "checkpoints").iterdir()
+    (path,) = (tmp_path / "checkpoints").glob("epoch*")
     main(["fit", *run, *few, "--trainer.max_epochs=2", f"--ckpt_path={path}"])
-    (resumed,) = set((tmp_path / "checkpoints").iterdir()) - {path}
+    (resumed,) = set((tmp_path / "checkpoints").glob("epoch*")) - {path}
     assert [torch.load(p, weights_only=True)["epoch"] for p in (path, resumed)] == [0, 1]
     capsys.readouterr()
     main(["test", *run, f"--ckpt_path={resumed}"])

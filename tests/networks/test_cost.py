@@ -98,6 +98,15 @@ def test_an_auxiliary_head_is_not_deployed() -> None:
     assert cost(both, (3, 32, 32)) == cost(plain, (3, 32, 32))
 
 
+def test_a_module_in_two_places_and_a_weight_of_two_layers_count_once() -> None:
+    shared, tied = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1, bias=False)
+    other = nn.Conv2d(3, 3, 1, bias=False)
+    other.weight = tied.weight
+    network = nn.Sequential(shared, tied, shared, other)
+    assert cost(network, SHAPE) == Cost(6 + 9, 2, 2 * 9 * 64)
+    assert not any(t.is_meta for t in [*network.parameters(), *network.buffers()])
+
+
 def test_images_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="in_shape: the network cannot take images of 1×8×8: "):
         cost(nn.Conv2d(3, 2, 1), (1, 8, 8))
