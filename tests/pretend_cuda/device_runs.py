@@ -66,9 +66,6 @@ def network_for(indicator: Indicator) -> tuple[nn.Module, Tensor, Tensor]:
         network: nn.Module = space.region_network(10, space.mask_of(cell))
         initialise_(network, "fan_in", draw)
         images = torch.randn(50, 1, 3, 3, generator=draw)
-    elif indicator.name.startswith("effective"):
-        network = space.supernet(mask=space.mask_of(cell), channels=2)
-        images = torch.randn(8, 3, 8, 8, generator=draw)
     else:
         network = space.network(cell, channels=2, cells_per_stage=1)
         images = torch.randn(8, 3, 8, 8, generator=draw)
@@ -125,7 +122,7 @@ def _search(search: Any, device: torch.device, folder: Path, strategy: bool) -> 
 
 def prune(strategy: bool, device: torch.device, folder: Path) -> Figures:
     """One round of pruning, by the scores of the paper."""
-    search = PruningSearch(DigitsDataModule(), "nasbench201", repeats=1, batch_size=8)
+    search = PruningSearch(DigitsDataModule(), "nasbench201", repeats=1, batch_size=4)
     return _search(search, device, folder, strategy)
 
 
@@ -171,7 +168,7 @@ def classifiers() -> dict[str, Callable[[], pl.LightningModule]]:
 
 def digits(**arguments: Any) -> DigitsDataModule:
     """Few digits, moved and flipped on the device where that is how they are augmented."""
-    return DigitsDataModule(batch_size=32, validation=64, **arguments)
+    return DigitsDataModule(batch_size=32, validation=0.1, **arguments)
 
 
 class _Images32(pl.LightningDataModule):
@@ -200,19 +197,16 @@ def train(name: str, device: torch.device, folder: Path) -> Figures:
     """Train an epoch, checkpoint, resume for another; the same as two epochs at once."""
     build = classifiers()[name]
     limits = {"limit_train_batches": 2, "limit_val_batches": 1}
-    ends = []
-    for epochs, path in ((1, None), (2, folder / "one.ckpt"), (2, None)):
+    checkpoint, ends = folder / "first.ckpt", []
+    for path, callbacks in ((None, [_StopAfterOne()]), (checkpoint, []), (None, [])):
         torch.manual_seed(0)
         module = build()
-        fit = trainer(device, folder, max_epochs=2 if name == "darts" else epochs, **limits)
-        if name == "darts" and epochs == 1:  # drop-path grows over max_epochs
-            fit.fit_loop.max_epochs = 2
-            fit = trainer(device, folder, max_epochs=2, callbacks=[_StopAfterOne()], **limits)
+        fit = trainer(device, folder, max_epochs=2, callbacks=callbacks, **limits)
         fit.fit(module, _data(name), ckpt_path=path, weights_only=True)
-        if path is None and epochs == 1:
-            fit.save_checkpoint(folder / "one.ckpt")
+        if callbacks:
+            fit.save_checkpoint(checkpoint)
         ends.append(weights(module))
-    resumed, whole = ends[1], ends[2]
+    _, resumed, whole = ends
     worst = max(abs(resumed[key] - whole[key]) for key in whole)
     if not worst <= 1e-6:
         raise AssertionError(f"{name}: a resumed run is {worst} away from the whole one")

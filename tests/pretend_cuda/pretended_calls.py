@@ -103,6 +103,9 @@ def _move(
 def _to(cuda: PretendedCuda, func: Any, args: Any, kwargs: dict[str, Any]) -> Tensor:
     """`Tensor.to` in all its forms: device, dtype, both, or another tensor's."""
     x, *rest = args
+    named = kwargs.get("device", rest[0] if rest else None)
+    if names_cuda(named) is False and torch.device(named).type != "cpu":
+        return func(*args, **kwargs)  # type: ignore[no-any-return]  # meta
     device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
     other = kwargs.pop("other", None)
     flags = []
@@ -113,10 +116,8 @@ def _to(cuda: PretendedCuda, func: Any, args: Any, kwargs: dict[str, Any]) -> Te
             dtype = value
         elif names_cuda(value) is not None:
             device = value
-        else:
+        elif value is not None:
             flags.append(value)
-    if device is not None and names_cuda(device) is False and torch.device(device).type != "cpu":
-        return func(*args, **kwargs, device=device)  # type: ignore[no-any-return]
     if other is not None:
         to_cuda, dtype = mark_of(other) == "cuda", other.dtype
     else:
