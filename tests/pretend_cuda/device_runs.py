@@ -28,7 +28,6 @@ from models import (
 )
 from models.indicators import Indicator
 from models.networks import initialise_
-from models.search import random_crops
 from models.spaces import DartsSpace, NasBench201Space
 
 Figures = dict[str, float]
@@ -121,8 +120,12 @@ def _search(search: Any, device: torch.device, folder: Path, strategy: bool) -> 
 
 
 def prune(strategy: bool, device: torch.device, folder: Path) -> Figures:
-    """One round of pruning, by the scores of the paper."""
-    search = PruningSearch(DigitsDataModule(), "nasbench201", repeats=1, batch_size=4)
+    """One round of pruning, by the scores of the paper; of ranks, by the cheaper one."""
+    scores: list[Indicator] | None = [library.LinearRegions()] if strategy else None
+    search = PruningSearch(
+        DigitsDataModule(), "nasbench201", scores=scores, repeats=1, batch_size=4,
+        supernet={"channels": 1}, reserve=3,
+    )  # fmt: skip
     return _search(search, device, folder, strategy)
 
 
@@ -167,8 +170,8 @@ def classifiers() -> dict[str, Callable[[], pl.LightningModule]]:
 
 
 def digits(**arguments: Any) -> DigitsDataModule:
-    """Few digits, moved and flipped on the device where that is how they are augmented."""
-    return DigitsDataModule(batch_size=32, validation=0.1, **arguments)
+    """Digits, augmented on the device."""
+    return DigitsDataModule(batch_size=32, augment="crop+cutout", **arguments)
 
 
 class _Images32(pl.LightningDataModule):

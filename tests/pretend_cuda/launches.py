@@ -1,6 +1,6 @@
 """Print launches and synchronisations per score as a Markdown table.
 
-    python tests/pretend_cuda/launches.py
+python tests/pretend_cuda/launches.py
 """
 
 import warnings
@@ -38,7 +38,12 @@ def works() -> Iterator[Work]:
             images = torch.randn(setting.batch_size, 3, 32, 32, generator=draw)
         yield label(indicator), indicator, network, images
     images = torch.randn(14, 3, 32, 32, generator=draw)
-    yield "κ coupled, DARTS supernet", NTKConditionNumber("coupled"), DartsSpace().supernet(), images
+    yield (
+        "κ coupled, DARTS supernet",
+        NTKConditionNumber("coupled"),
+        DartsSpace().supernet(),
+        images,
+    )
 
 
 def count(work: Work) -> PretendedCuda:
