@@ -97,7 +97,7 @@ class PretendedCuda:
         self.collectives: Counter[str] = Counter()
         self.live = self.peak = 0
         self.calls: list[tuple[bool | None, bool]] = []
-        """Of Python calls in progress: whether CUDA was asked for, and whether they make tensors."""
+        """Of Python calls in progress: whether they ask for CUDA, and whether they make tensors."""
         self.pauses = 0
 
     def reset(self) -> None:

@@ -112,5 +112,5 @@ def _patches(cuda: PretendedCuda) -> Iterator[Any]:
     registry = [entry, *torch.serialization._package_registry]
     yield mock.patch.object(torch.serialization, "_package_registry", registry)
     if cuda.nccl:  # NCCL carries objects as tensors on the device
-        yield mock.patch.object(c10d, "_get_object_coll_device", lambda group=None: "cuda:0")
-        yield mock.patch.object(c10d, "_get_pg_default_device", lambda group=None: CUDA)
+        yield mock.patch.object(c10d, "_get_object_coll_device", return_value="cuda:0")
+        yield mock.patch.object(c10d, "_get_pg_default_device", return_value=CUDA)

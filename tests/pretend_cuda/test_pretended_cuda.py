@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
-from device_runs import classifiers, indicators
+from device_runs import darts_classifier, indicators
 from pretended_cuda import CUDA, PretendedCuda
 from pretended_runtime import pretend_cuda
 from torch import Tensor
@@ -60,8 +61,7 @@ def test_launches_synchronisations_and_memory_are_counted() -> None:
         assert cuda.peak - 4000 >= 4000
         assert y.view(10, 100).sum().item() == 3000
         assert cuda.syncs["_local_scalar_dense"] == 1
-        (place,) = cuda.sync_sites
-        assert place.startswith("tests/") is False or "test_" in place
+        assert cuda.sync_sites.total() == 1
 
 
 def test_collectives_of_the_host_are_refused_under_the_rule_of_nccl(tmp_path: Path) -> None:
@@ -87,18 +87,6 @@ def test_every_indicator_is_run() -> None:
     assert kinds == {type(one) for one in indicators()}
 
 
-def _draws(cuda: PretendedCuda, epoch: int, batch: int) -> list[str]:
-    """States from which one training step of a network with drop-path draws."""
-    torch.manual_seed(0)
-    module = classifiers()["darts"]().to("cuda")
-    module.network.drop_path = 0.5  # type: ignore[union-attr,assignment]
-    module._trainer = _At(epoch)  # type: ignore[assignment]
-    images = torch.randn(4, 1, 32, 32).to("cuda")
-    cuda.reset()
-    module.training_step((images, torch.arange(4).to("cuda")), batch)
-    return list(cuda.draws)
-
-
 class _At:
     """A trainer in some epoch."""
 
@@ -109,14 +97,28 @@ class _At:
         self.current_epoch = epoch
 
 
+def _draws(cuda: PretendedCuda, *steps: tuple[int, int]) -> list[list[str]]:
+    """States from which training steps (epoch, batch) of a network with drop-path draw."""
+    torch.manual_seed(0)
+    module: Any = darts_classifier((1, 8, 8), channels=1).to("cuda")
+    module.network.drop_path = 0.5
+    images, labels = torch.randn(2, 1, 8, 8).to("cuda"), torch.arange(2).to("cuda")
+    found = []
+    for epoch, batch in steps:
+        module._trainer = _At(epoch)
+        cuda.reset()
+        module.training_step((images, labels), batch)
+        found.append(list(cuda.draws))
+    return found
+
+
 def test_drop_path_draws_anew_in_each_step_and_the_same_after_a_resume() -> None:
     """A seed that leaves out CUDA computes, and draws the same in every step."""
     with pretend_cuda() as cuda:
-        first = _draws(cuda, 0, 0)
-        assert first
-        assert len(set(first)) == len(first)
-        assert not set(first) & set(_draws(cuda, 0, 1))
-        assert not set(first) & set(_draws(cuda, 1, 0))
+        steps = _draws(cuda, (0, 0), (0, 1), (1, 0))
+    assert all(steps)
+    states = [state for step in steps for state in step]
+    assert len(set(states)) == len(states)
     with pretend_cuda() as cuda:
         cuda.generator.manual_seed(1)
-        assert _draws(cuda, 0, 0) == first
+        assert _draws(cuda, (1, 0)) == steps[2:]
