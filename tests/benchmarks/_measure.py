@@ -245,6 +245,7 @@ def main(name: str, measure: Callable[[Bench], Iterable[Result]]) -> None:
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", type=torch.device, default=default)
     given = parser.parse_args()
+    torch.backends.fp32_precision = "ieee"  # ours is exact: so must the naive way be
     torch.set_num_threads(1)  # those of small networks mostly wait for each other
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
