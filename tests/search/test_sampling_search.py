@@ -436,3 +436,10 @@ def test_the_draws_follow_from_the_seed_alone():
     assert small(seed=5).kept == small(seed=5).kept
     assert draw_distinct(space, 3, generator) != small(samples=3, seed=5).kept
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "16-true", "bf16-true", "bf16-mixed"])
+def test_another_precision_is_refused(tmp_path, precision):
+    line = f"^trainer.precision: a search runs in 32-true, got {precision}$"
+    with pytest.raises(ValueError, match=line):
+        run(small(), tmp_path, precision=precision)
