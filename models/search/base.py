@@ -159,6 +159,7 @@ class Search(pl.LightningModule):
         # Every round has another number of candidates, fewer than Lightning logs at.
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
         self.trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
+        self.images.trainer = self.trainer  # of whose processes each keeps its images
         self.images.setup("fit")
         # Settings leave out the folder, which for a folder of images decides what they are.
         self._drawn = digest(draw_batch(self.images, self.batch_size, self.seed))
