@@ -29,7 +29,7 @@ def probe(
     count: int,
     seed: int,
 ) -> Tensor:
-    """Images (count, …) on the module's device, chosen by `seed` alone.
+    """Images (count, …) of the module's device and precision, chosen by `seed` alone.
 
     They come from the `probe(count, seed)` of the DataModule or the module, or else are drawn
     from the training set. The global random state stays as it was.
@@ -49,7 +49,8 @@ def probe(
     for source in (getattr(trainer, "datamodule", None), pl_module):
         if isinstance(source, ProbeSource):
             try:
-                return source.probe(count, seed)[0].to(pl_module.device)
+                images = source.probe(count, seed)[0].to(pl_module.device)
+                return _as_weights(images, pl_module)
             except ValueError as error:
                 reason = str(error).removeprefix("count: ")
                 raise ValueError(f"{name}: probe_size: {reason}") from None
@@ -75,7 +76,13 @@ def probe(
             f"{name}: expected a batch of images, or of images and labels, got "
             f"{type(batch).__name__}; give the DataModule a method probe(count, seed)"
         )
-    return images
+    return _as_weights(images, pl_module)
+
+
+def _as_weights(images: Tensor, module: nn.Module) -> Tensor:
+    """The images in the precision of the weights: the kernel is measured without autocast."""
+    weights = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return images.to(next(weights, images.dtype))
 
 
 _DROPOUTS = (

@@ -32,8 +32,8 @@ class ImageFolderDataModule(ImageDataModule):
         resize: Short side in pixels before the centre is cut out, at least `image_size`; by
             default the same. ImageNet's usual is 256 for an `image_size` of 224.
         in_memory: Whether to keep the images; `auto`: those of a folder, if all that are
-            kept by all processes of the machine (`LOCAL_WORLD_SIZE`) take at most a quarter of its
-            memory.
+            kept by all processes of the machine (the trainer's devices there; without a trainer
+            `LOCAL_WORLD_SIZE`) take at most a quarter of its memory.
         corrupt: What to do about an image that cannot be read: `raise` an error that names it,
             or `skip` it with a warning.
         mean: Per channel, of pixels in [0, 1]. ImageNet's by default.
@@ -101,6 +101,8 @@ class ImageFolderDataModule(ImageDataModule):
         size = (kept + count) * torch.Size(self.in_shape).numel()
         # Every process of the machine keeps its own.
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        if self.trainer is not None:
+            processes = self.trainer.num_devices  # without torchrun, nobody sets the variable
         return size * processes <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
 
     def _has(self, part: str) -> bool:

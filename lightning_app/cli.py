@@ -19,6 +19,7 @@ from lightning_app.errors import (
     MISTAKES,
     OneLineParser,
     debugging,
+    device_error,
     fail,
     lost_process,
     one_line,
@@ -209,6 +210,8 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         if debugging():
             raise
+        if line := device_error(error):
+            fail(line, error)
         if words.restoring and not isinstance(error, OSError):
             fail(misfit(error), error)
         if line := lost_process(error):

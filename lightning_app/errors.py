@@ -8,6 +8,7 @@ import traceback
 from itertools import takewhile
 from typing import Any, NoReturn
 
+import torch
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser
@@ -74,6 +75,13 @@ def lost_process(error: BaseException) -> str | None:
     if not isinstance(error, RuntimeError) or not _LOST.search(str(error)):
         return None
     return "another process of this run has ended; its own last lines say why"
+
+
+def device_error(error: BaseException) -> str | None:
+    """One line for a device that is broken or out of memory, wherever that comes up; else None."""
+    if not isinstance(error, (torch.AcceleratorError, torch.OutOfMemoryError)):
+        return None
+    return f"device: {str(error).strip().partition(chr(10))[0]}"
 
 
 def debugging() -> bool:

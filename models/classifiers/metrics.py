@@ -8,6 +8,10 @@ from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 
+_ENTRIES = 2**24
+"""int64 of memory: torchmetrics takes N·C² to count deterministically, so that N is bounded."""
+
+
 class EpochMetrics(Protocol):
     """What a classifier asks of its figures."""
 
@@ -41,6 +45,7 @@ class ClassificationMetrics(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
+        self._num_classes = num_classes
         self.loss = MeanMetric()
         self.accuracies = nn.ModuleDict(
             {
@@ -83,10 +88,15 @@ class ClassificationMetrics(nn.Module):
         self.reset()
         sizes = torch.tensor([len(batch) for batch in labels], device=losses[0].device)
         self.loss.update(torch.stack(losses), sizes)
+        size = max(1, _ENTRIES // self._num_classes**2)
+        if not torch.are_deterministic_algorithms_enabled():
+            size = int(sizes.sum())
         metrics: dict[str, Metric] = {"loss": self.loss}
         for name, metric in self.accuracies.items():
             assert isinstance(metric, Metric)
-            metric.update(torch.cat(predictions), torch.cat(labels))
+            chunks = (torch.cat(part).split(size) for part in (predictions, labels))
+            for chunk in zip(*chunks, strict=True):
+                metric.update(*chunk)
             metrics[name] = metric
         values: dict[str, Tensor] = {name: metric.compute() for name, metric in metrics.items()}
         for metric in metrics.values():

@@ -148,13 +148,18 @@ class Search(pl.LightningModule):
 
         Raises:
             MisconfigurationException: a subcommand other than `fit`.
-            ValueError: fewer images than `batch_size`.
+            ValueError: fewer images than `batch_size`, or a precision other than 32-true.
         """
         if stage != "fit":
             raise MisconfigurationException(f"{type(self).__name__} runs with fit, not {stage}")
+        if self.trainer.precision != "32-true":
+            raise ValueError(
+                f"trainer.precision: a search runs in 32-true, got {self.trainer.precision}"
+            )
         # Every round has another number of candidates, fewer than Lightning logs at.
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
         self.trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
+        self.images.trainer = self.trainer  # of whose processes each keeps its images
         self.images.setup("fit")
         # Settings leave out the folder, which for a folder of images decides what they are.
         self._drawn = digest(draw_batch(self.images, self.batch_size, self.seed))

@@ -199,6 +199,7 @@ class PruningSearch(Search):
 
         Raises:
             ValueError: no such draw, or a supernet that cannot be scored.
+            torch.AcceleratorError: the device is broken.
         """
         reason = ""
         for attempt in range(DRAWS):
@@ -209,6 +210,8 @@ class PruningSearch(Search):
             except ArithmeticError as error:
                 reason = str(error)
                 continue
+            except torch.AcceleratorError:
+                raise  # the device is broken, and no other draw would mend it
             except (ValueError, RuntimeError) as error:
                 line = str(error).splitlines()[0]
                 raise ValueError(

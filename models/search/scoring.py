@@ -231,6 +231,8 @@ class Scorer:
         self.milliseconds[indicator.name].append(1000 * seconds)
         try:
             value = float(score)
+        except (torch.OutOfMemoryError, torch.AcceleratorError):
+            raise  # where a score is read off a device, its errors come up
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"the score is no number: {score!r:.40}") from error
         if not math.isfinite(value):

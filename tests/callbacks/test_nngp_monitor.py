@@ -88,3 +88,11 @@ def test_a_module_without_one_dag_is_refused(
 def test_one_probe_is_refused() -> None:
     with pytest.raises(ValueError, match="probe_size: expected 2 or more, got 1"):
         NNGPMonitor(probe_size=1)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed", "bf16-true", "16-true"])
+def test_every_precision_of_a_fit(tmp_path: Path, quiet: dict[str, Any], precision: Any) -> None:
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    arguments = quiet | {"logger": logger, "precision": precision}
+    pl.Trainer(**arguments, callbacks=[NNGPMonitor(8)]).fit(classifier(), DigitsDataModule())
+    assert [figure.step for figure in logged(tmp_path).Images("nngp/spectrum")] == [0]

@@ -19,7 +19,8 @@ from models import DagMLPClassifier
 from models.analysis.spectra import spectrum_record
 from models.indicators import empirical_ntk, ntk_spectrum
 
-SCALARS = {"ntk/log10_condition_number", "ntk/lambda_max", "ntk/lambda_min", "ntk/rank"}
+CONDITION = "ntk/log10_condition_number"  # infinite where rounding makes the kernel singular
+SCALARS = {CONDITION, "ntk/lambda_max", "ntk/lambda_min", "ntk/rank"}
 
 
 class Foreign(pl.LightningModule):
@@ -256,3 +257,16 @@ def test_a_network_that_draws_is_refused_by_name() -> None:
 def test_bad_sizes_are_named(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NTKMonitor(**arguments)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed", "bf16-true", "16-true"])
+@pytest.mark.parametrize("ours", [True, False])
+def test_every_precision_of_a_fit(precision: Any, ours: bool) -> None:
+    if ours:
+        data: Any = DigitsDataModule(batch_size=512)
+        module: Any = DagMLPClassifier("2_21_112", data.in_shape, 10, width=8, batch_norm=True)
+    else:
+        data, module = loader(), Foreign()
+    trainer = fit(module, data, NTKMonitor(8), precision=precision, max_epochs=1)
+    assert all(math.isfinite(trainer.callback_metrics[name]) for name in SCALARS - {CONDITION})
+    assert trainer.callback_metrics["ntk/lambda_max"] > 0

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -113,6 +114,38 @@ def test_class_accuracy_is_over_the_classes_that_occur() -> None:
         assert values["loss"].item() == 1.5  # by samples, not batches
         assert values["accuracy"].item() == 0.75
         assert values["class_accuracy"].item() == 0.75  # (2/2 + 1/2) / 2
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the largest result of any operation."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **kwargs or {})
+        if isinstance(result, Tensor):
+            self.elements = max(self.elements, result.numel())
+        return result
+
+
+def test_deterministic_figures_take_bounded_memory_and_are_the_same() -> None:
+    N, C = 1500, 150
+    figures = []
+    for deterministic in (False, True):
+        metrics = ClassificationMetrics(C)
+        generator = torch.Generator().manual_seed(0)
+        logits = torch.randn(N, C, generator=generator)
+        labels = torch.randint(C, (N,), generator=generator)
+        labels[::2] = logits[::2].argmax(1)
+        metrics.update(torch.tensor(1.0), logits, labels)
+        torch.use_deterministic_algorithms(deterministic)
+        try:
+            with LargestTensor() as largest:
+                figures.append(metrics.compute())
+        finally:
+            torch.use_deterministic_algorithms(False)
+    assert largest.elements <= 2**24 < N * C**2
+    assert figures[0] == figures[1]
 
 
 def test_an_interrupted_epoch_is_forgotten(trainer: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -111,6 +112,18 @@ def test_auto_counts_processes_and_parts(
     monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
     data = ImageFolderDataModule(root, image_size=16)
     assert [hasattr(data.dataset(p).source, "images") for p in ("train", "test")] == kept
+
+
+@pytest.mark.parametrize(("devices", "kept"), [(1, True), (2, False)])
+def test_auto_counts_the_processes_of_the_trainer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int, kept: bool
+) -> None:
+    root = write_folder(tmp_path, {"train": 4})
+    monkeypatch.setattr("os.sysconf", lambda name: 17 if name == "SC_PHYS_PAGES" else 4 * 768)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    data = ImageFolderDataModule(root, image_size=16)
+    data.trainer = pl.Trainer(accelerator="cpu", devices=devices, logger=False)
+    assert hasattr(data.dataset("train").source, "images") is kept
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

@@ -111,6 +111,33 @@ def test_errors_can_be_seen_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
         main(["fit", "--config", str(QUICKSTART), *FAST, *BARE, "--model.optimizer.lr", "-1"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "message", "line"),
+    [
+        (
+            torch.AcceleratorError,
+            "CUDA error: an illegal memory access\nCUDA kernel errors",
+            "CUDA",
+        ),
+        (torch.OutOfMemoryError, "CUDA out of memory. Tried to allocate 2 GiB.", "CUDA out of mem"),
+    ],
+)
+def test_device_errors_are_one_line_even_in_a_step(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[RuntimeError],
+    message: str,
+    line: str,
+) -> None:
+    def training_step(*_: object) -> None:
+        raise kind(message)
+
+    monkeypatch.setattr("models.DagMLPClassifier.training_step", training_step)
+    said = error(capsys, "fit", "--config", str(QUICKSTART), *FAST, *BARE)
+    assert said.startswith(f"device: {line}")
+    assert "kernel errors" not in said
+
+
 def damaged(kind: str) -> str:
     """A file that is no checkpoint of the quickstart's model."""
     path = f"{kind}.ckpt"

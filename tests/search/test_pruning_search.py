@@ -333,11 +333,46 @@ class Broken(Parameters):
     [
         (FloatingPointError("it overflows"), "round 0: it overflows for the supernet in 10 draws"),
         (ValueError("no ReLU\nat all"), "round 0: the supernet has no score: no ReLU$"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory.\nTrace"),
+            r"round 0: the supernet has no score: CUDA out of memory\.$",
+        ),
     ],
 )
 def test_a_baseline_without_a_score_is_said(tmp_path, error, message):
     with pytest.raises(ValueError, match=message):
         run(small(scores=[Broken(error)]), tmp_path)
+
+
+class OutOfOrder(Failing):
+    """The device fails for a supernet that has lost an operation of the first edge, or for all."""
+
+    def __init__(self, error: Exception, always: bool = False) -> None:
+        super().__init__(2, None)
+        self._error = error
+        self._always = always
+
+    def score(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+        if self._always or not network.mask[0, 0, self.operation]:
+            raise self._error
+        return super().score(network, images, labels)
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_a_broken_device_ends_the_search(tmp_path, always):
+    error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
+        run(small(scores=[OutOfOrder(error, always)], depth_width="off"), tmp_path)
+    assert not (tmp_path / "architecture.json").exists()
+
+
+def test_out_of_memory_is_a_recorded_failure(tmp_path):
+    score = OutOfOrder(torch.OutOfMemoryError("CUDA out of memory.\nTrace"))
+    search = small(scores=[score], depth_width="off")
+    run(search, tmp_path)
+    entries = [entry for done in search.history for entry in done["candidates"]]
+    errors = {entry["error"] for entry in entries if "error" in entry}
+    assert errors == {"out of memory: CUDA out of memory."}
 
 
 def test_more_images_than_there_are_are_refused(tmp_path):

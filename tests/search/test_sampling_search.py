@@ -189,6 +189,51 @@ def test_failures_are_recorded_and_cannot_win(tmp_path, value, reason):
     json.loads((tmp_path / "architecture.json").read_text(), parse_constant=pytest.fail)
 
 
+class Unreadable:
+    """A score on a device that fails before it is read."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __float__(self) -> float:
+        raise self._error
+
+
+class OnDevice(Flawed):
+    """The device fails while it scores such cells, or while their score is read off it."""
+
+    def __init__(self, operation: str, error: Exception, late: bool) -> None:
+        super().__init__(operation, None)
+        self._error = error
+        self._late = late
+
+    def score(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+        if self.operation not in network.cell.operations:
+            return super().score(network, images, labels)
+        if not self._late:
+            raise self._error
+        return Unreadable(self._error)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_broken_device_ends_the_search(tmp_path, late):
+    error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
+        run(small(indicator=OnDevice("nor_conv_3x3", error, late)), tmp_path)
+    assert not (tmp_path / "architecture.json").exists()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_out_of_memory_is_a_recorded_failure(tmp_path, late):
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nTrace")
+    search = small(indicator=OnDevice("nor_conv_3x3", error, late))
+    run(search, tmp_path)
+    failed = [entry for entry in entries(search) if "nor_conv_3x3" in entry["candidate"]]
+    expected = "flawed: out of memory: CUDA out of memory. Tried to allocate 2 GiB."
+    assert [entry["error"] for entry in failed] == [expected] * len(failed)
+    assert 0 < search.counts()["failed"] == len(failed) < 12
+
+
 def test_when_nothing_can_be_evaluated_it_says_why(tmp_path):
     search = small(indicator=Flawed("", None))
     search.indicator.operation = search.kept[0].operations[0]
@@ -391,3 +436,10 @@ def test_the_draws_follow_from_the_seed_alone():
     assert small(seed=5).kept == small(seed=5).kept
     assert draw_distinct(space, 3, generator) != small(samples=3, seed=5).kept
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "16-true", "bf16-true", "bf16-mixed"])
+def test_another_precision_is_refused(tmp_path, precision):
+    line = f"^trainer.precision: a search runs in 32-true, got {precision}$"
+    with pytest.raises(ValueError, match=line):
+        run(small(), tmp_path, precision=precision)
