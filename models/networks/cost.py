@@ -47,18 +47,27 @@ def cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
         ValueError: a network that cannot take such images, or whose forward needs their values.
     """
     weights = {
-        name: torch.empty_like(tensor, device="meta").requires_grad_()
-        for name, tensor in network.named_parameters()
+        parameter: torch.empty_like(parameter, device="meta").requires_grad_()
+        for parameter in network.parameters()
     }
-    buffers = {
-        name: torch.empty_like(tensor, device="meta") for name, tensor in network.named_buffers()
+    buffers = {buffer: torch.empty_like(buffer, device="meta") for buffer in network.buffers()}
+    # Every place once, tied or not: of a module with two names, `functional_call` with its own
+    # handling of ties leaves the substitute in place.
+    places = {
+        f"{path}.{name}".lstrip("."): twins[tensor]
+        for path, module in network.named_modules()
+        for twins, tensors in (
+            (weights, module.named_parameters(recurse=False, remove_duplicate=False)),
+            (buffers, module.named_buffers(recurse=False, remove_duplicate=False)),
+        )
+        for name, tensor in tensors
     }
     training = [module for module in network.modules() if module.training]
     network.eval()
     try:
         live, operations = _trace(
             network,
-            lambda images: functional_call(network, weights | buffers, (images,)),
+            lambda images: functional_call(network, places, (images,), tie_weights=False),
             torch.empty(_IMAGES, *in_shape, device="meta"),
             count=True,
         )
@@ -70,7 +79,7 @@ def cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
     finally:
         for module in training:
             module.training = True
-    kept: set[Tensor] = {p for name, p in network.named_parameters() if weights[name] in live}
+    kept: set[Tensor] = {parameter for parameter, twin in weights.items() if twin in live}
     return Cost(
         sum(p.numel() for p in kept), len(layers_with(network, kept)), operations // 2 // _IMAGES
     )
