@@ -47,16 +47,20 @@ def cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
         ValueError: a network that cannot take such images, or whose forward needs their values.
     """
     weights = {
-        tensor: torch.empty_like(tensor, device="meta").requires_grad_()
-        for tensor in network.parameters()
+        parameter: torch.empty_like(parameter, device="meta").requires_grad_()
+        for parameter in network.parameters()
     }
-    buffers = {tensor: torch.empty_like(tensor, device="meta") for tensor in network.buffers()}
-    # One name for every place in a module: torch leaves a tensor with two names swapped.
+    buffers = {buffer: torch.empty_like(buffer, device="meta") for buffer in network.buffers()}
+    # Every place once, tied or not: of a module with two names, `functional_call` with its own
+    # handling of ties leaves the substitute in place.
     places = {
-        f"{prefix}.{name}" if prefix else name: (weights | buffers)[tensor]
-        for prefix, module in network.named_modules()
-        for own in (module.named_parameters, module.named_buffers)
-        for name, tensor in own(recurse=False, remove_duplicate=False)
+        f"{path}.{name}".lstrip("."): twins[tensor]
+        for path, module in network.named_modules()
+        for twins, tensors in (
+            (weights, module.named_parameters(recurse=False, remove_duplicate=False)),
+            (buffers, module.named_buffers(recurse=False, remove_duplicate=False)),
+        )
+        for name, tensor in tensors
     }
     training = [module for module in network.modules() if module.training]
     network.eval()
@@ -75,7 +79,7 @@ def cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
     finally:
         for module in training:
             module.training = True
-    kept: set[Tensor] = {p for p, of_shape in weights.items() if of_shape in live}
+    kept: set[Tensor] = {parameter for parameter, twin in weights.items() if twin in live}
     return Cost(
         sum(p.numel() for p in kept), len(layers_with(network, kept)), operations // 2 // _IMAGES
     )

@@ -110,3 +110,14 @@ def test_a_module_in_two_places_and_a_weight_of_two_layers_count_once() -> None:
 def test_images_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="in_shape: the network cannot take images of 1×8×8: "):
         cost(nn.Conv2d(3, 2, 1), (1, 8, 8))
+
+
+def test_a_module_with_two_names_is_left_as_it_was() -> None:
+    """As drop-path is in a DARTS network, which a fit then moves to its device."""
+    shared = nn.BatchNorm2d(3)
+    tied, again = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+    again.weight = tied.weight
+    network = nn.Sequential(shared, tied, shared, again, nn.Flatten(), nn.Linear(192, 2))
+    assert cost(network, SHAPE).parameters == sum(p.numel() for p in network.parameters())
+    tensors = [*network.parameters(), *network.buffers()]
+    assert {tensor.device.type for tensor in tensors} == {"cpu"}
