@@ -3,35 +3,24 @@
 import math
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from models.indicators.base import Indicator, Proxy
+from models.indicators.base import Indicator
 from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
-from models.networks import Supernet, initialise_
+from models.networks import initialise_
 from models.search.base import Search
 from models.search.describe import describe, describe_architecture, describe_images
-from models.search.images import ProxyBatch
+from models.search.pruning_repeats import Drawing, Repeat
 from models.search.pruning_rules import Candidate, choose, gain, groups_of, label, prune, reserved
-from models.search.scoring import Evaluation, check_indicators, draw_batches
-from models.seeding import derive_seed, generator
+from models.search.scoring import Evaluation, check_indicators
+from models.seeding import generator
 from models.spaces import SupernetSpace, as_supernet_space
 from models.spaces.sizes import check_sizes
-
-DRAWS = 10
-"""How often a repeat is drawn anew where the unpruned supernet's scores are not finite."""
-
-
-class _Repeat(NamedTuple):
-    """The networks, batches and baseline scores that a repeat's candidates share."""
-
-    networks: dict[Proxy, Supernet]
-    batches: dict[Proxy, ProxyBatch]
-    base: dict[str, float]
 
 
 class PruningSearch(Search):
@@ -109,9 +98,10 @@ class PruningSearch(Search):
         check_indicators(self.scores, "scores")
         self.batch_size = batch_size
         self.sizes = supernet or {}
-        self.supernet = self._new_network("images")
+        self._drawing = Drawing(self.space, self.images, self.scores, self.sizes, batch_size, seed)
+        self.supernet = self._drawing.network("images")
         initialise_(self.supernet, "fan_out", generator(seed, "weights"))
-        self._repeats: list[_Repeat] = []
+        self._repeats: list[Repeat] = []
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the supernet as pruned so far, for monitors; its weights are drawn once."""
@@ -192,67 +182,10 @@ class PruningSearch(Search):
         """Draw the round's weights, images and crops, and score the unpruned supernet."""
         super().on_train_epoch_start()
         with self.own_random_state(), torch.enable_grad():
-            self._repeats = [self._new_repeat(repeat) for repeat in range(self.repeats)]
-
-    def _new_repeat(self, repeat: int) -> _Repeat:
-        """A draw on which the unpruned supernet has finite scores, drawn again where it has not.
-
-        Raises:
-            ValueError: no such draw, or a supernet that cannot be scored.
-            torch.AcceleratorError: the device is broken.
-        """
-        reason = ""
-        for attempt in range(DRAWS):
-            key = (self.round, repeat, attempt) if attempt else (self.round, repeat)
-            drawn = self._draw(key)
-            try:
-                drawn.base.update(self._score(drawn, repeat, self.mask))
-            except ArithmeticError as error:
-                reason = str(error)
-                continue
-            except torch.AcceleratorError:
-                raise  # the device is broken, and no other draw would mend it
-            except (ValueError, RuntimeError) as error:
-                line = str(error).splitlines()[0]
-                raise ValueError(
-                    f"round {self.round}: the supernet has no score: {line}"
-                ) from error
-            infinite = [f"{name} is {v}" for name, v in drawn.base.items() if not math.isfinite(v)]
-            if not infinite:
-                return drawn
-            reason = infinite[0]
-        raise ValueError(f"round {self.round}: {reason} for the supernet in {DRAWS} draws")
-
-    def _new_network(self, proxy: Proxy) -> Supernet:
-        classes, channels = self.images.num_classes, self.images.in_shape[0]
-        if proxy == "images":
-            return self.space.supernet(classes, channels, None, **self.sizes)
-        return self.space.region_network(classes)
-
-    def _draw(self, key: tuple[int, ...]) -> _Repeat:
-        """Networks and batches of one repeat."""
-        batches = draw_batches(
-            self.scores, self.images, self.batch_size, self.device, self.seed, *key
-        )
-        networks: dict[Proxy, Supernet] = {}
-        for proxy in batches:
-            network = self._new_network(proxy)
-            if proxy == "images":
-                initialise_(network, "fan_out", generator(self.seed, "weights", *key))
-            else:
-                initialise_(network, "fan_in", generator(self.seed, "regions", *key))
-            networks[proxy] = network.train().to(self.device)
-        return _Repeat(networks, batches, {})
-
-    def _score(self, repeat: _Repeat, number: int, mask: Tensor) -> dict[str, float]:
-        """Every score of the supernet under a mask."""
-        values = {}
-        for score in self.scores:
-            network = repeat.networks[score.proxy]
-            network.mask = mask
-            torch.manual_seed(derive_seed(self.seed, "evaluation", self.round, number))
-            values[score.name] = float(score.score(network, *repeat.batches[score.proxy]))
-        return values
+            self._repeats = [
+                self._drawing.draw(self.device, self.mask, self.round, number)
+                for number in range(self.repeats)
+            ]
 
     def evaluate(self, candidate: Candidate) -> Evaluation:
         """Scores of the supernet without a candidate, and their gains over the baseline.
@@ -263,7 +196,7 @@ class PruningSearch(Search):
         mask = candidate.apply(self.mask)
         scores: dict[str, list[float]] = {score.name: [] for score in self.scores}
         for number, repeat in enumerate(self._repeats):
-            for name, value in self._score(repeat, number, mask).items():
+            for name, value in repeat.score(mask).items():
                 if not math.isfinite(value):
                     raise ValueError(f"{name} is {value} in repeat {number}")
                 scores[name].append(value)
