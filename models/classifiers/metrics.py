@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
-
 _ENTRIES = 2**24
 """int64 of memory: torchmetrics takes N·C² to count deterministically, so that N is bounded."""
 
