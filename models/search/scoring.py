@@ -191,7 +191,11 @@ class Scorer:
         if self.cache is not None:
             # Settings leave out the folder, which for a folder of images decides what they are.
             drawn = {name: digest(batch) for name, batch in self._batches.items()}
-            self._cache = ScoreCache(self.cache, self.setting() | {"drawn": drawn}, self.seed)
+            # Kernels of another kind of device round otherwise; a CPU goes without saying.
+            kind = {} if device.type == "cpu" else {"device": device.type}
+            self._cache = ScoreCache(
+                self.cache, self.setting() | {"drawn": drawn} | kind, self.seed
+            )
 
     def evaluate(self, architecture: Any) -> Evaluation:
         """Score an architecture by every indicator, from the cache where it has the score.

@@ -152,6 +152,12 @@ def test_ranks_are_taken_over_all_groups_and_added():
     assert choose([group_of(A, B), group_of(C, D)], gains, 3) == [B, C]
 
 
+def test_the_first_score_breaks_a_tie_of_sums():
+    gains = {A: [0.1, 0.3], B: [0.3, 0.1]}
+    assert choose([group_of(A, B)], gains, 3) == [B]
+    assert choose([group_of(B, A)], gains, 3) == [B]
+
+
 def test_the_prune_number_best_go():
     gains = {A: [0.1], B: [0.9], C: [0.5]}
     assert choose([group_of(A, B, C, number=2)], gains, 3) == [B, C]

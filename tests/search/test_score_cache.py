@@ -7,8 +7,13 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from datamodules import DigitsDataModule
+from models.indicators import SynFlow
 from models.search import ScoreCache
+from models.search.scoring import Scorer
+from models.spaces import NasBench201Space
 
 SETTING = {"batch_size": 4, "network": {"channels": 4}, "images": {"mean": (0.5, 0.1)}}
 OVERLAP, ZICO = {"class": "ActivationOverlap"}, {"class": "ZiCo", "batches": 2}
@@ -66,7 +71,11 @@ def test_a_killed_writer_loses_at_most_one_line(tmp_path):
     path = tmp_path / "scores.jsonl"
     code = f"""
 import itertools
+from datamodules import DigitsDataModule
+from models.indicators import SynFlow
 from models.search import ScoreCache
+from models.search.scoring import Scorer
+from models.spaces import NasBench201Space
 cache = ScoreCache({str(path)!r}, {SETTING!r}, 0)
 for i in itertools.count():
     cache.put({OVERLAP!r}, str(i), float(i))
@@ -107,3 +116,17 @@ def test_only_numbers_are_scores(tmp_path):
     with pytest.raises(ValueError, match="score: expected a finite number, got nan"):
         cache.put(OVERLAP, "a", float("nan"))
     assert cache.get(OVERLAP, "a") is None
+
+
+def test_devices_of_different_kinds_share_no_scores(tmp_path, monkeypatch):
+    monkeypatch.setattr("models.search.scoring.digest", lambda _: "the same")
+    scorer = Scorer(
+        NasBench201Space(), DigitsDataModule(), [SynFlow()], {}, 4, 0, str(tmp_path / "cache")
+    )
+    cell = NasBench201Space().random_architecture(torch.Generator().manual_seed(0))
+    scorer.prepare(torch.device("cpu"))
+    scorer.evaluate(cell)
+    scorer.prepare(torch.device("meta"))
+    assert not len(scorer._cache)
+    scorer.prepare(torch.device("cpu"))
+    assert len(scorer._cache) == 1
