@@ -27,7 +27,10 @@ _ARGUMENTS = {
         *("--model.sizes", "{channels: 2, cells: 2}", "--model.drop_path", "0.4"),
         *("--data.batch_size", "256", "--trainer.max_epochs", "4"),
     ],
-    "pruning": ["search/quickstart.yaml", "--model.batch_size", "8"],
+    "pruning": [
+        *("search/quickstart.yaml", "--model.batch_size", "8"),
+        *("--model.supernet", "{channels: 1}"),
+    ],
     "sampling": [
         *("search/sampling_digits.yaml", "--model.samples", "24"),
         *("--model.block_size", "4", "--model.batch_size", "8"),

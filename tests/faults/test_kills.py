@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: nothing is lost but the epoch, round or block in flight."""
+"""SIGKILL: nothing is lost but the epoch, round or block in flight."""
 
 import os
 import random
@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-KILLS = 2
-"""Of each run, one after the other."""
+KILLS = 1
+"""Of each run before it goes on to its end."""
 
 
 @pytest.mark.slow
@@ -32,3 +32,29 @@ def test_killed_at_random_and_resumed(runs, tmp_path, kind):
             moments.clear()
             shutil.rmtree(tmp_path)
     runs.finish(kind, tmp_path, f"killed after {moments} of {runs.seconds(kind):.1f} s")
+
+
+# Kills its process before an evaluation.
+BEFORE_EVALUATION = """
+import os, signal
+from models.search import Search
+evaluate, left = Search._evaluate, {count}
+def counted(self, candidate):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return evaluate(self, candidate)
+Search._evaluate = counted
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "count"), [("pruning", 22), ("sampling", 2)])
+def test_a_search_killed_before_an_evaluation(runs, tmp_path, kind, count):
+    """In the second round, with a checkpoint; in the first block, without."""
+    before = BEFORE_EVALUATION.format(count=count)
+    assert runs.run(runs.arguments(kind), tmp_path, before) == -signal.SIGKILL
+    assert bool(list(tmp_path.rglob("last.ckpt"))) == (kind == "pruning")
+    assert not list(tmp_path.rglob("architecture.json"))
+    runs.finish(kind, tmp_path)

@@ -1,8 +1,7 @@
-"""Both searches in processes of their own: two ranks, and kill -9 with a resume."""
+"""Both searches by two processes; kills and resumes are in `tests/faults`."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,30 +20,12 @@ SEARCHES = {
     ],
 }  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-# The command line, which kills itself before an evaluation.
-KILLED = """
-import os, signal, sys
-from models.search import Search
-evaluate, left = Search._evaluate, int(sys.argv.pop(1))
-def counted(self, candidate):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return evaluate(self, candidate)
-Search._evaluate = counted
-from lightning_app.__main__ import main
-main()
-"""
-
 pytestmark = pytest.mark.slow
 
 
-def fit(
-    folder: Path, name: str, *extra: str, before: tuple[str, ...] = ("-m", "lightning_app")
-) -> int:
+def fit(folder: Path, name: str, *extra: str) -> int:
     arguments = [*SEARCHES[name], "--trainer.logger.init_args.save_dir", str(folder), *extra]
-    command = [sys.executable, *before, "fit", *arguments]
+    command = [sys.executable, "-m", "lightning_app", "fit", *arguments]
     return subprocess.run(command, env=ENVIRONMENT, check=False, cwd=folder).returncode
 
 
@@ -79,25 +60,3 @@ def test_two_processes_pick_the_same_and_share_a_cache(references: Any, tmp_path
     (setting,) = {json.dumps(json.loads(line)["setting"]) for line in path.open()}
     cache = ScoreCache(path, json.loads(setting), found["settings"]["seed"])
     assert len(cache) == found["counts"]["evaluated"]
-
-
-@pytest.mark.parametrize(
-    ("name", "evaluations"),
-    [
-        ("pruning", 3),
-        ("pruning", 16),
-        ("pruning", 30),
-        ("sampling", 2),
-        ("sampling", 6),
-        ("sampling", 9),
-    ],
-)
-def test_killed_in_any_round_and_resumed(
-    references: Any, tmp_path: Path, name: str, evaluations: int
-) -> None:
-    """SIGKILL in the first, second or third round; then `last`."""
-    killed = fit(tmp_path, name, before=("-c", KILLED, str(evaluations)))
-    assert killed == -signal.SIGKILL
-    assert not list(tmp_path.rglob("architecture.json"))
-    assert fit(tmp_path, name, "--ckpt_path", "last") == 0
-    assert found_in(tmp_path) == references[name]
