@@ -1,4 +1,4 @@
-"""Any set of images in class folders, ImageNet-1k among them."""
+"""Image sets in class folders, such as ImageNet-1k."""
 
 import os
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ImageFolderDataModule(ImageDataModule):
-    """RGB images in `train/<class>/…` and `val/<class>/…` or `test/<class>/…`, of one size.
+    """RGB images in `train/<class>/…` and `val/<class>/…` or `test/<class>/…`, resized to one size.
 
     With a `val` folder, validation uses it; without, a share of `train` is held out. Testing uses
-    `test`, or `val` where there is no `test`. The short side of an image is resized and the
-    centre cut out.
+    `test`, or `val` where there is no `test`. The short side of an image is resized, then
+    the centre is cropped.
 
     Images that fit are decoded once, in parallel, and stay in memory; others are read batch by
     batch, by `num_workers` processes or, with none, by threads. A model sees no difference.
@@ -29,17 +29,16 @@ class ImageFolderDataModule(ImageDataModule):
     Args:
         root: Folder that holds `train`.
         image_size: Height and width.
-        resize: Short side in pixels before the centre is cut out, at least `image_size`; by
+        resize: Short side in pixels before the centre is cropped, at least `image_size`; by
             default the same. ImageNet's usual is 256 for an `image_size` of 224.
-        in_memory: Whether to keep the images; `auto`: those of a folder, if all that are
-            kept by all processes of the machine (`LOCAL_WORLD_SIZE`) take at most a quarter of its
-            memory.
-        corrupt: What to do about an image that cannot be read: `raise` an error that names it,
+        in_memory: Whether to keep the images in memory; `auto`: if the images kept by all
+            processes of the machine (`LOCAL_WORLD_SIZE`) take at most a quarter of its memory.
+        corrupt: Treatment of an image that cannot be read: `raise` an error that names it,
             or `skip` it with a warning.
-        mean: Per channel, of pixels in [0, 1]. ImageNet's by default.
-        std: Likewise.
-        augment: As in every DataModule; moreover `resized_crop`, a random part of each image
-            (8 % to 100 % of its area) resized, cut while reading: such images do not stay in
+        mean: Mean per channel of pixels in [0, 1]; ImageNet's by default.
+        std: Standard deviation, likewise.
+        augment: As in every DataModule, and `resized_crop`: a random part of each image (8 % to
+            100 % of its area), resized. It is cropped while reading, so images are not kept in
             memory. `resized_crop+flip` is ImageNet's usual augmentation.
         classes: Names in the order of the labels; by default the folders in `train`. Predicting
             with them needs no training images.
@@ -89,7 +88,7 @@ class ImageFolderDataModule(ImageDataModule):
         return source.in_memory() if self._keeps(part, len(source.labels)) else source
 
     def read_folder(self, folder: Path, classes: Sequence[str] | None = None) -> FolderSource:
-        """Images below a folder, resized and cut like the others."""
+        """Open the images below a folder, resized and cropped like the others."""
         return FolderSource(folder, classes, self.in_shape[1], self.resize, self.corrupt, self.seed)
 
     def _keeps(self, part: str, count: int) -> bool:
@@ -99,7 +98,7 @@ class ImageFolderDataModule(ImageDataModule):
             return self.in_memory
         kept = sum(len(s.labels) for s in self._sources.values() if isinstance(s, MemorySource))
         size = (kept + count) * torch.Size(self.in_shape).numel()
-        # Every process of the machine keeps its own.
+        # Every process of the machine keeps its own copy.
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         return size * processes <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
 
