@@ -1,4 +1,4 @@
-"""How far each indicator of a sampling search can be trusted, against known accuracies."""
+"""Agreement of each indicator of a sampling search with known accuracies."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable

@@ -1,4 +1,4 @@
-"""What the wiring alone says of training: the NNGP kernel, beside the network's own spectrum."""
+"""The NNGP kernel of a module's DAG, beside the spectrum of the network's empirical NTK."""
 
 from collections.abc import Mapping
 

@@ -29,7 +29,7 @@ def parse_steps(augment: str, allowed: tuple[str, ...] = BATCH_STEPS) -> frozens
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn for each of N images in one epoch; a row each, int64 or bool, shape (N,)."""
+    """Random draws for each of N images in one epoch, per field int64 or bool of shape (N,)."""
 
     top: Tensor
     left: Tensor
@@ -38,16 +38,16 @@ class Draws:
     cutout_column: Tensor
 
     def select(self, indices: Tensor) -> "Draws":
-        """The draws of a batch."""
+        """Return the draws of a batch."""
         return Draws(*(t.index_select(0, indices) for t in vars(self).values()))
 
     def to(self, device: torch.device) -> "Draws":
-        """The same on another device."""
+        """Return the draws on another device."""
         return Draws(*(t.to(device) for t in vars(self).values()))
 
 
 def draw(count: int, in_shape: tuple[int, int, int], padding: int, seed: int, epoch: int) -> Draws:
-    """Draw for `count` images: independent, uniform, and the same whatever is then used of it."""
+    """Draw for `count` images independently and uniformly, whichever steps use the draws."""
     random = generator(seed, Stream.AUGMENTATION, epoch)
     _, height, width = in_shape
 
@@ -65,8 +65,8 @@ def crop_and_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, paddi
     Args:
         images: uint8 of shape (B, C, H, W).
         top: Row of the window's corner in the padded image, in [0, 2·padding], shape (B,).
-        left: Its column, likewise.
-        flip: Which images are mirrored left to right first, shape (B,).
+        left: Column of that corner, likewise.
+        flip: Mask of the images to mirror left to right first, shape (B,).
         padding: Pixels added on each side.
 
     Returns:
@@ -96,7 +96,7 @@ def cut_out(images: Tensor, row: Tensor, column: Tensor, size: int) -> Tensor:
     Args:
         images: Normalised images (B, C, H, W): 0 is the mean.
         row: Row of the square's centre, shape (B,); the square is clipped at the border.
-        column: Its column.
+        column: Column of the square's centre, shape (B,).
         size: Side of the square in pixels.
     """
     height, width = images.shape[-2:]

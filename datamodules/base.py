@@ -1,4 +1,4 @@
-"""The base of every image DataModule: splits, loaders, device-side normalisation, probes."""
+"""Base class of the image DataModules: splits, loaders, device-side normalisation, probes."""
 
 import os
 from abc import ABC, abstractmethod
@@ -22,13 +22,13 @@ Part = Literal["train", "val", "test", "predict"]
 
 
 class ImageDataModule(pl.LightningDataModule, ABC):
-    """Images as uint8 on the way to the device; augmented, normalised and shuffled by seed alone.
+    """Serve uint8 images that are augmented and normalised on the device, and shuffled by seed.
 
     Loaders hand out `(images uint8, labels, indices)`; `on_after_batch_transfer` turns that, on
     the device, into what a model's step receives: normalised images (B, C, H, W), float32
     unless the trainer's precision is another, with int64 labels (B,), and for `predict` the images
     alone. Only training batches are augmented.
-    The order of an epoch is a function of (seed, epoch), the augmentation of an image one of
+    The order of an epoch is a function of (seed, epoch), the augmentation of an image a function of
     (seed, epoch, image): neither depends on workers, ranks, the global random state or a resume.
 
     Args:
@@ -36,10 +36,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         batch_size: Images per batch and process.
         validation: Share of the training images held out for validation, in [0, 1), the same
             classes in the same mix; 0: no validation. Ignored where the split is published.
-        split: `seeded`, or `nasbench201`: the halves that the field compares on.
+        split: `seeded`, or `nasbench201`: the published halves that results are compared on.
         split_file: Published index list for `nasbench201`, of all images that are halved; without
             it the halves are seeded.
-        seed: Of split, order and augmentation, ≥ 0.
+        seed: Seed of split, order and augmentation, ≥ 0.
         augment: `none`, or steps joined by `+`: `crop` (pad by an eighth of the height, cut at
             random), `flip` (left to right), `cutout` (a square of half the height).
         num_workers: Processes that read ahead. 0 is fastest for images in memory.
@@ -49,8 +49,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     Attributes:
         num_classes: Number of classes.
         in_shape: Channels, height and width.
-        mean: Per channel, of pixels in [0, 1], over this dataset's training images.
-        std: Likewise.
+        mean: Mean per channel of pixels in [0, 1] over this dataset's training images.
+        std: Standard deviation, likewise.
         classes: Names by label; empty where they are not known.
     """
 
@@ -62,7 +62,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     augmentations: ClassVar[tuple[str, ...]] = BATCH_STEPS
     halved: ClassVar[Literal["train", "test"] | None] = None
-    """Which part `nasbench201` halves; None: it publishes no split of this dataset."""
+    """The part that `nasbench201` halves; None: it publishes no split of this dataset."""
 
     def __init__(
         self,
@@ -115,8 +115,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """Open the images of `train`, `test` or, where the dataset has such images, `val`.
 
         Raises:
-            FileNotFoundError: nothing there, and how to get it.
-            ValueError: not what was expected there; names the file.
+            FileNotFoundError: the files are missing; the message says how to get them.
+            ValueError: a file has unexpected content; the message names it.
         """
 
     def setup(self, stage: str) -> None:
@@ -125,7 +125,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self.dataset("val" if stage in ("fit", "validate") else self._tested(stage))
 
     def dataset(self, part: Part) -> SplitDataset:
-        """The images of one split, loaded on first use. `val` is empty for `validation=0`."""
+        """Load the images of one split on first use; `val` is empty for `validation=0`."""
         if part not in self._datasets:
             shared = self._validation_source()
             if shared == "val" or part not in (shared, "val"):
@@ -147,23 +147,23 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         return self._loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """The test images, or those of `predict_folder`, in order.
+        """Load the test images, or those of `predict_folder`, in order.
 
-        Lightning deals them to ranks without repeating any.
+        Lightning distributes them over ranks without repeating any.
         """
         self._predicted = []
         return self._loader(self._tested("predict"), sampled=False)
 
     def predicted(self) -> list[str]:
-        """The images that this process has predicted, in order: paths below the folder, or numbers.
+        """Return the images that this process has predicted, in order, by path or by number.
 
-        Images left out because they cannot be read are not among them.
+        Paths are relative to the folder. Images that could not be read are missing.
         """
         source = self.dataset(self._tested("predict")).source
         return [source.name(index) for part in self._predicted for index in part.tolist()]
 
     def read_folder(self, folder: Path, classes: Sequence[str] | None = None) -> FolderSource:
-        """Images below a folder, of the size of `in_shape`; of these class folders, or all."""
+        """Open the images below a folder, resized to `in_shape`: of the given classes, or all."""
         channels, size, _ = self.in_shape
         return FolderSource(folder, classes, size, size, "raise", self.seed, channels)
 
@@ -172,7 +172,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
         trainer = self.trainer
-        assert trainer is not None  # Lightning calls this hook, nobody else
+        assert trainer is not None  # only Lightning calls this hook
         images, labels = self.prepare(batch, trainer.current_epoch if trainer.training else None)
         # Lightning has set the precision of the batch already, when its images were still uint8.
         images = trainer.precision_plugin.convert_input(images)
@@ -184,8 +184,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """Turn a batch of a loader into normalised images and labels, on its device.
 
         Args:
-            batch: `(images, labels, indices)` as a loader hands out.
-            epoch: Augment a training batch as in this epoch; None: do not augment.
+            batch: `(images, labels, indices)` from a loader.
+            epoch: Epoch whose augmentation to apply; None: do not augment.
         """
         images, labels, indices = batch
         steps = self._steps if epoch is not None else frozenset[str]()
@@ -218,10 +218,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         return images.to(torch.float32).mul_(scale).add_(shift)
 
     def probe(self, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """A fixed set of training images: drawn without replacement, never augmented.
+        """Draw a fixed set of training images without replacement; they are never augmented.
 
-        The set is a function of the split, `count` and `seed`, whatever the random state, the
-        workers or the rank.
+        The set is a function of the split, `count` and `seed`; it does not depend on the random
+        state, the workers or the rank.
 
         Returns:
             Normalised float32 images (count, C, H, W) and int64 labels (count,), on the CPU.
@@ -233,7 +233,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         _check(1 <= count <= len(data), f"count: {count}, expected 1 to {len(data)} images")
         order = torch.randperm(len(data), generator=generator(seed, Stream.PROBE))
         images, indices = data.source.fetch(data.indices[order[:count]], None)
-        # Only where images that cannot be read were left out: go on in the same order.
+        # Reached only where unreadable images were left out: continue in the same order.
         for position in order[count:]:
             if len(images) == count:
                 break
@@ -264,11 +264,11 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self._datasets[part] = SplitDataset(source, indices, augment=while_reading)
 
     def _validation_source(self) -> str:
-        """Whose images are held out for validation."""
+        """Return the part whose images are held out for validation."""
         return self.halved or "train" if self.split == "nasbench201" else "train"
 
     def _divide(self, part: str) -> tuple[Tensor, Tensor]:
-        """Indices of the rest and of the images held out for validation."""
+        """Return the indices of the rest and of the images held out for validation."""
         labels = self._source(part).labels
         if self.split_file is None:
             fraction = 0.5 if self.split == "nasbench201" else self.validation

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, from the python files of the public release."""
+"""CIFAR-10 and CIFAR-100, read from the Python files of the public release."""
 
 import os
 from pathlib import Path
@@ -19,8 +19,8 @@ from datamodules.safe_pickle import load_arrays
 class _CIFARDataModule(ImageDataModule):
     in_shape = (3, 32, 32)
     release: ClassVar[type[CIFAR10]]
-    """torchvision's names, address and sums of the files. Its own reader is not used: it calls
-    plain `pickle.load`."""
+    """torchvision's class, for its file names, URL and checksums. Its reader is not used, since it
+    calls plain `pickle.load`."""
     label_key: ClassVar[str]
 
     def __init__(
@@ -31,7 +31,7 @@ class _CIFARDataModule(ImageDataModule):
 
     @property
     def folder(self) -> Path:
-        """Where the pickled batches are."""
+        """Return the folder of the pickled batches."""
         return Path(self.root, self.release.base_folder)
 
     def prepare_data(self) -> None:

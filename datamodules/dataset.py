@@ -1,4 +1,4 @@
-"""Images fetched by the batch, and the one sampler of every loader."""
+"""Datasets that fetch images by the batch, and the sampler of all loaders."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class ImageSource(Protocol):
 
         Args:
             indices: int64 of shape (B,).
-            epoch: Where reading itself augments, the epoch to draw for; None: never augment.
+            epoch: Epoch to draw for, where reading itself augments; None: do not augment.
 
         Returns:
             uint8 images (B', C, H, W) and their indices (B',). B' < B only where a source leaves
@@ -34,7 +34,7 @@ class ImageSource(Protocol):
         """
 
     def name(self, index: int) -> str:
-        """What a user knows an image by: its path below the folder read, or its number."""
+        """Return the name shown to users: the path below the folder read, or the number."""
 
 
 class MemorySource:
@@ -52,12 +52,12 @@ class MemorySource:
         self._names = names
 
     def fetch(self, indices: Tensor, epoch: int | None) -> tuple[Tensor, Tensor]:
-        """As `ImageSource`; the same in every epoch."""
+        """Read images as in `ImageSource`; the same in every epoch."""
         # A tenth of the time of images[indices]: whole images are copied, not elements.
         return self.images.index_select(0, indices), indices
 
     def name(self, index: int) -> str:
-        """As `ImageSource`."""
+        """Return the name as in `ImageSource`."""
         return str(index) if self._names is None else os.fsdecode(self._names[index])
 
 
@@ -67,15 +67,15 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
     A DataLoader fetches a whole batch with one call of `__getitems__`.
 
     Args:
-        source: Where the images are.
-        indices: int64, the images of the split.
+        source: Source of the images.
+        indices: Indices of the split's images, int64.
         augment: Let the source augment while it reads, for the epoch given to `set_epoch`.
     """
 
     def __init__(self, source: ImageSource, indices: Tensor, augment: bool = False) -> None:
         self.source = source
         self.indices = indices
-        # Shared memory, so that workers that outlive an epoch see the next one.
+        # Shared memory, so that persistent workers see the next epoch.
         self._epoch: Tensor | None = None
         if augment:
             self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
@@ -89,7 +89,7 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
         return self.source.labels[self.indices]
 
     def set_epoch(self, epoch: int) -> None:
-        """Of the images fetched from now on, in workers too; counts where the source augments."""
+        """Set the epoch for later fetches, in workers too; it matters where the source augments."""
         if self._epoch is not None:
             self._epoch.fill_(epoch)
 
@@ -103,7 +103,7 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
         return images, self.source.labels.index_select(0, indices), indices
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
-        """One uint8 image (C, H, W), never augmented, and its label."""
+        """Return one uint8 image (C, H, W), never augmented, and its label."""
         index = self.indices[position]
         images, _ = self.source.fetch(index.view(1), None)
         if not len(images):
@@ -112,16 +112,16 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 class EpochSampler(DistributedSampler[int]):
-    """Order of an epoch as a pure function of (seed, epoch), dealt to the ranks in turn.
+    """Order an epoch as a pure function of (seed, epoch) and distribute it round-robin to ranks.
 
-    Without `shuffle`, one order for all epochs. It is random too: files come class by class, and a
-    network that is evaluated with the statistics of the batch needs the classes mixed.
+    Without `shuffle`, all epochs have one order. It is random too, since files are sorted by class
+    and a network that is evaluated with batch statistics needs the classes mixed.
 
     Rank r of R takes positions r, r + R, … of one common order, so that R ranks with batches of
     B/R see, step by step, the images that one rank with batches of B sees. Every rank gets
-    ceil(N/R) images: where R does not divide N, the first images of the order are dealt once
-    more (at most R - 1 of them) and nothing is dropped. A subclass of torch's sampler, so that
-    Lightning takes it as it is and calls `set_epoch`, with one process as with many.
+    ceil(N/R) images: where R does not divide N, the first images of the order are repeated
+    once (at most R - 1 of them) and nothing is dropped. A subclass of torch's sampler, so that
+    Lightning keeps it and calls `set_epoch`, with one process or many.
     """
 
     dataset: SplitDataset
@@ -132,7 +132,7 @@ class EpochSampler(DistributedSampler[int]):
         super().__init__(dataset, num_replicas, rank, shuffle=shuffle, seed=seed)
 
     def set_epoch(self, epoch: int) -> None:
-        """Of the order, and of the dataset."""
+        """Set the epoch of the order and of the dataset."""
         super().set_epoch(epoch)
         self.dataset.set_epoch(epoch)
 

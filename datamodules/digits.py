@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn carries with it."""
+"""The handwritten digits included in scikit-learn."""
 
 import os
 from typing import Any
@@ -19,7 +19,7 @@ class DigitsDataModule(ImageDataModule):
     A fifth, stratified and the same for every seed, is held out as the test split.
 
     Args:
-        root: Not used; every DataModule takes one.
+        root: Unused; accepted because every DataModule has it.
     """
 
     num_classes = 10

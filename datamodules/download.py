@@ -1,4 +1,4 @@
-"""Files from the web, from the first mirror that has them."""
+"""Download files from the first mirror that has them."""
 
 from collections.abc import Sequence
 from http.client import HTTPException
@@ -8,19 +8,19 @@ from torchvision.datasets.utils import download_url
 
 
 def fetch(urls: Sequence[str], md5: str, folder: Path, root: Path) -> Path:
-    """Download one file under the last part of its address.
+    """Download one file, named by the last part of its URL.
 
     Args:
-        urls: Addresses of the same file, tried in turn.
-        md5: Its sum, in hexadecimal.
-        folder: Where to put it.
-        root: Where users put the files themselves; named where every address fails.
+        urls: URLs of the same file, tried in turn.
+        md5: MD5 checksum of the file, in hexadecimal.
+        folder: Folder to write to.
+        root: Folder where users can place the file by hand; named when every URL fails.
 
     Returns:
         Path of the file.
 
     Raises:
-        OSError: No address gives the file; the message names each with the reason.
+        OSError: No URL gives the file; the message names each with the reason.
     """
     failures = []
     for url in urls:

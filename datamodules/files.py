@@ -1,4 +1,4 @@
-"""Files as they came: md5 verified once and remembered, downloads that are whole or not there."""
+"""Verify files by MD5 once, and write files and folders atomically."""
 
 import contextlib
 import hashlib
@@ -16,13 +16,13 @@ def verify(
 ) -> None:
     """Check that a folder's files are the published ones.
 
-    A file once verified is known again by its size and time of change, noted in `stamp`, and not
-    read a second time. Where the note cannot be written, every call reads the files.
+    A verified file is recognised by its size and modification time, noted in `stamp`, and not read
+    again. Where the note cannot be written, every call reads the files.
 
     Args:
-        folder: Where the files are.
-        md5: Expected sum of each file, in hexadecimal, by name.
-        stamp: Where to note what was verified; by default `.verified.json` in the folder.
+        folder: Folder of the files.
+        md5: Expected MD5 checksum of each file, in hexadecimal, by name.
+        stamp: File that notes the verified files; by default `.verified.json` in the folder.
 
     Raises:
         FileNotFoundError: The folder or a file is missing.
@@ -60,8 +60,8 @@ def _read_stamp(path: Path) -> dict[str, list[str | int]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file's content in one step, whoever else is writing it."""
-    # Not by tempfile, whose mode 0o600 shuts out other users of a shared folder.
+    """Replace a file's content atomically, even while others write to it."""
+    # Not with tempfile, whose mode 0o600 shuts out other users of a shared folder.
     part = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
         part.write_text(text)
@@ -74,15 +74,15 @@ def write_text(path: Path, text: str) -> None:
 def staging(
     target: str | os.PathLike[str], is_whole: Callable[[Path], bool] | None = None
 ) -> Iterator[Path]:
-    """Fill a new folder that appears as `target` when the block ends, and only then.
+    """Yield a new folder to fill, which becomes `target` when the block ends.
 
-    An interrupted block leaves nothing under `target`'s name. Where there is a `target` already,
+    An interrupted block leaves nothing at `target`. Where `target` exists already,
     its files are replaced one by one and others in it are kept.
 
     Args:
-        target: The folder to make.
-        is_whole: Whether a `target` is kept as it is, since another process has made it meanwhile
-            and may have its files open; by default none is.
+        target: Folder to create.
+        is_whole: Predicate that says whether an existing `target` is kept, since another process
+            has made it meanwhile and may have its files open; by default it never is.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)

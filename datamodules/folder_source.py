@@ -1,4 +1,4 @@
-"""Images in class folders, decoded and resized when they are asked for."""
+"""Images in class folders, decoded and resized on access."""
 
 import os
 import warnings
@@ -23,24 +23,24 @@ Box = tuple[float, float, float, float]
 _CHUNK = 1024
 _BAR_AFTER = 3.0  # seconds
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-"""Those of torchvision's endings. Pillow goes by what a file holds, not by its name, and hands EPS
-to Ghostscript, which runs the program that such a file is."""
+"""Formats of torchvision's file extensions. Pillow decides by a file's content, not its name,
+and would pass EPS to Ghostscript, which executes such a file as a program."""
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class FolderSource:
-    """Images of `folder/<class>/…`, as uint8 of one size, read when asked for.
+    """Images in `folder/<class>/…` as uint8 of one size, read on access.
 
-    The short side is resized to `resize` and the centre cut out.
+    The short side is resized to `resize`, then the centre is cropped.
 
     Args:
-        folder: Holds one folder per class.
+        folder: Folder with one subfolder per class.
         classes: Names of the class folders in the order of their labels; None: all images below
-            the folder, whatever its folders are called, each with label 0.
+            the folder, regardless of its subfolders, each with label 0.
         size: Height and width of an image.
-        resize: Short side before the cut, ≥ `size`.
+        resize: Short side before the crop, ≥ `size`.
         corrupt: `raise` on an image that cannot be read, or `skip` it with a warning.
-        seed: Of the crops of random area that `fetch` makes when given an epoch.
+        seed: Seed of the crops of random area that `fetch` makes when given an epoch.
         channels: 3 for RGB, 1 for grey.
 
     Raises:
@@ -71,15 +71,15 @@ class FolderSource:
         self.labels = torch.tensor(labels, dtype=torch.int64)
 
     def name(self, index: int) -> str:
-        """Path below the folder."""
+        """Return the image's path below the folder."""
         return os.fsdecode(self._paths[index])
 
     def path(self, index: int) -> Path:
-        """Where an image is."""
+        """Return the path of an image."""
         return self.folder / self.name(index)
 
     def fetch(self, indices: Tensor, epoch: int | None) -> tuple[Tensor, Tensor]:
-        """Read images; for an epoch, a random part of each instead of the centre.
+        """Read images; given an epoch, crop a random part of each instead of the centre.
 
         Raises:
             ValueError: An image cannot be read and `corrupt` is `raise`.
@@ -96,7 +96,7 @@ class FolderSource:
         return torch.from_numpy(pixels), indices[[image is not None for image in read]]
 
     def in_memory(self) -> MemorySource:
-        """Read all images once. Images left out by `corrupt="skip"` are gone from the result.
+        """Read all images into memory. Images skipped by `corrupt="skip"` are missing there.
 
         Raises:
             ValueError: As `fetch`, or no image of a class can be read.
@@ -146,7 +146,7 @@ class FolderSource:
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted.
+    """Return the names of a folder's subfolders, sorted.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -161,7 +161,7 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def _by_class(folder: Path, classes: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Paths and labels of the images in class folders."""
+    """Return paths and labels of the images in class folders."""
     found = class_folders(folder)
     unknown = sorted(set(found) - set(classes))
     if unknown:
@@ -177,7 +177,7 @@ def _by_class(folder: Path, classes: Sequence[str]) -> tuple[list[str], list[int
 
 
 def _all(folder: Path) -> tuple[list[str], list[int]]:
-    """Paths of all images below a folder, and labels of 0."""
+    """Return paths of all images below a folder, and labels of 0."""
     if not folder.is_dir():
         raise FileNotFoundError(f"predict_folder: no folder {folder}")
     names = _images(folder)
@@ -187,14 +187,14 @@ def _all(folder: Path) -> tuple[list[str], list[int]]:
 
 
 def centre_box(width: int, height: int, share: float) -> Box:
-    """The middle square with `share` of the short side, as (left, top, right, bottom)."""
+    """Return the central square with `share` of the short side: (left, top, right, bottom)."""
     side = min(width, height) * share
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
 
 
 def random_box(width: int, height: int, random: np.random.Generator) -> Box:
-    """A box of 8 % to 100 % of the area, 3:4 to 4:3, anywhere (Szegedy et al., 1409.4842, §6)."""
+    """Draw a box of 8 % to 100 % of the area, 3:4 to 4:3 (Szegedy et al., 1409.4842, §6)."""
     for _ in range(10):
         area = width * height * random.uniform(0.08, 1)
         ratio = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)))
@@ -217,9 +217,9 @@ def _decode(image: Image.Image, box: Box, size: int, mode: str) -> np.ndarray:
 
 
 def _images(folder: Path) -> list[str]:
-    """Paths of the images below a folder, also behind links; each folder once.
+    """Return paths of the images below a folder, following links, each folder once.
 
-    Only regular files: opening a pipe would wait for ever.
+    Only regular files are listed: opening a pipe would block forever.
     """
     found: list[str] = []
     _collect(os.fspath(folder), set(), found)
@@ -228,7 +228,7 @@ def _images(folder: Path) -> list[str]:
 
 def _collect(folder: str, seen: set[str], found: list[str]) -> None:
     real = os.path.realpath(folder)
-    if real in seen:  # links can lead in circles
+    if real in seen:  # links can form cycles
         return
     seen.add(real)
     with os.scandir(folder) as entries:

@@ -24,7 +24,7 @@ MD5 = {
     "train_data_batch_10": "8f03f34ac4b42271a294f91bf480f29b",
     "val_data": "3410e3017fdaefba8d5073aaa65e4bd6",
 }
-"""The public release."""
+"""MD5 checksums of the files of the public release."""
 
 _CLASS_COUNTS = (120, 150, 200, 1000)
 
@@ -39,7 +39,7 @@ class ImageNet16DataModule(ImageDataModule):
     Args:
         root: Folder that holds `train_data_batch_1` to `_10` and `val_data`.
         num_classes: 120, 150, 200 or 1000.
-        cache_dir: Where the cache goes. By default `root` or, where that cannot be written, the
+        cache_dir: Folder of the cache; by default `root` or, if that cannot be written, the
             user's cache folder.
 
     Raises:
@@ -69,7 +69,7 @@ class ImageNet16DataModule(ImageDataModule):
     def prepare_data(self) -> None:
         folder, root = self._cache_folder(), Path(self.root)
         whole = is_whole(folder / self._cache_name)
-        # Files removed after the cache was built are not missed.
+        # Files may be removed once the cache is built.
         expected = {k: v for k, v in MD5.items() if not whole or (root / k).is_file()}
         folder.mkdir(parents=True, exist_ok=True)
         verify(root, expected, stamp=folder / "imagenet16-verified.json")

@@ -1,7 +1,7 @@
-"""ImageNet16's pickles turned once into arrays that open at once and are mapped, not read.
+"""Convert ImageNet16's pickles once into arrays that are memory-mapped.
 
 A cache is a folder `imagenet16-<classes>`: the pixels and labels of both parts, and a manifest
-that is written last. It appears as a whole or not at all.
+that is written last. It is created atomically.
 """
 
 import json
@@ -30,16 +30,16 @@ _ALL_CLASSES = 1000
 def build(root: Path, cache: Path, num_classes: int) -> None:
     """Write the cache of the first `num_classes` classes.
 
-    One file of the release is in memory at a time, and nothing of the arrays that are written.
+    One file of the release is in memory at a time, and none of the arrays that are written.
 
     Args:
-        root: Folder of the released files, verified.
-        cache: Folder to make; one already there is replaced, unless it is whole: another node
-            has then made it meanwhile.
-        num_classes: Classes to keep, the first ones.
+        root: Folder of the released files, already verified.
+        cache: Folder to create; an existing one is replaced, unless it is complete, because
+            another node has made it meanwhile.
+        num_classes: Number of first classes to keep.
 
     Raises:
-        ValueError: A file is no batch of ImageNet16.
+        ValueError: A file is not a batch of ImageNet16.
     """
     with staging(cache, is_whole) as folder:
         shapes = {
@@ -52,7 +52,7 @@ def build(root: Path, cache: Path, num_classes: int) -> None:
 
 
 def is_whole(cache: Path) -> bool:
-    """Whether there is a cache of this format with all its bytes."""
+    """Whether there is a complete cache of this format."""
     shapes = _shapes(cache)
     return shapes.keys() == PART_FILES.keys() and all(
         _size(cache / f"{part}_images.u8") == prod(shape)
@@ -62,7 +62,7 @@ def is_whole(cache: Path) -> bool:
 
 
 def open_part(cache: Path, part: str) -> MemorySource:
-    """Map the images of one part; nothing is read until it is asked for."""
+    """Map the images of one part; nothing is read until it is accessed."""
     shape = tuple(_shapes(cache)[part])
     # Copy on write: torch wants writable memory, and the file never changes.
     images = np.memmap(cache / f"{part}_images.u8", np.uint8, "c", shape=shape)
@@ -87,7 +87,7 @@ def _write_part(paths: list[Path], folder: Path, part: str, num_classes: int) ->
 
 
 def _read(path: Path) -> tuple[Any, Any]:
-    """Pixels (N, 768) of one file and labels (N,) from 0; in the file they start at 1."""
+    """Read pixels (N, 768) and labels (N,) of one file; labels start at 0, in the file at 1."""
     batch = load_arrays(path)
     if not isinstance(batch, dict) or not {"data", "labels"} <= batch.keys():
         raise ValueError(f"{path}: expected a dict with 'data' and 'labels'")

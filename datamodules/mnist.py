@@ -1,4 +1,4 @@
-"""MNIST, from the files of the public release."""
+"""MNIST, read from the files of the public release."""
 
 import os
 from math import prod
@@ -40,7 +40,7 @@ class MNISTDataModule(ImageDataModule):
 
     @property
     def folder(self) -> Path:
-        """Where the raw files are."""
+        """Return the folder of the raw files."""
         return Path(self.root) / "MNIST" / "raw"
 
     def prepare_data(self) -> None:
@@ -74,7 +74,7 @@ def read_idx(path: Path) -> Tensor:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not of that format, or its length is not what its header says.
+        ValueError: It is not of that format, or its length contradicts its header.
     """
     if not path.is_file():
         raise FileNotFoundError(f"root: no file {path} (download=True fetches it)")

@@ -1,8 +1,8 @@
-"""Pickles from elsewhere, read so that nothing in them can run or reach numpy itself.
+"""Read untrusted pickles without running their code or exposing numpy to them.
 
-What a pickle calls numpy's are small objects of this file. They note what the pickle says of an
-array, check it, and only then is an array made: no callable, dtype or array of numpy is ever in
-the reach of the pickle's instructions, which could otherwise set their state.
+The numpy names in a pickle resolve to small objects of this file. They record the description of
+an array and check it before the array is made: the pickle's instructions never reach a callable,
+dtype or array of numpy, whose state they could otherwise set.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 _DTYPE = re.compile(r"[biufSU][1-9][0-9]*")
-"""Truth values, integers, floats and texts of a fixed length."""
+"""Booleans, integers, floats and strings of fixed length."""
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray)
 
 
@@ -23,7 +23,7 @@ def _require(holds: bool, what: str) -> None:
 
 
 class _Stateless:
-    """A name of the pickle's, without any attribute that the pickle could set."""
+    """Base of the names in a pickle, without attributes that the pickle could set."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ class _Stateless:
 
 
 class _NdarrayType(_Stateless):
-    """Stands for the class numpy.ndarray; can be named but not called."""
+    """Stand-in for the class numpy.ndarray; can be named but not called."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ class _DType:
 
 
 class _Array:
-    """An array of the pickle's; unset until its state comes."""
+    """Stand-in for an array; empty until its state is set."""
 
     __slots__ = ("value",)
     __hash__ = None  # type: ignore[assignment]
@@ -66,7 +66,7 @@ class _Array:
         _require(isinstance(state, tuple) and len(state) == 5, "an array of another version")
         assert isinstance(state, tuple)
         _, shape, dtype, fortran, raw = state
-        # Python 2's byte strings were read as latin-1 text.
+        # Python 2's byte strings were decoded as latin-1.
         raw = raw.encode("latin-1") if isinstance(raw, str) else raw
         self.value = _array(raw, dtype, shape, "F" if fortran else "C")
 
@@ -78,7 +78,7 @@ def _array(raw: object, dtype: object, shape: object, order: str) -> np.ndarray:
     _require(order in ("C", "F"), f"the order {order!r}")
     flat = np.frombuffer(raw, dtype.value)  # type: ignore[attr-defined, call-overload]
     if flat.dtype.kind == "b":
-        flat = flat.view(np.uint8) != 0  # numpy relies on truth values of 0 and 1
+        flat = flat.view(np.uint8) != 0  # numpy relies on booleans being 0 or 1
     array: np.ndarray = flat.reshape(shape, order=order)
     return array
 
@@ -87,7 +87,7 @@ class _MakeDType(_Stateless):
     __slots__ = ()
 
     def __call__(self, name: object, *flags: object) -> _DType:
-        return _DType(name)  # the flags say "align" and "copy"
+        return _DType(name)  # the flags are "align" and "copy"
 
 
 class _Reconstruct(_Stateless):
@@ -111,7 +111,7 @@ class _FromBuffer(_Stateless):
 
 
 class _Encode(_Stateless):
-    """Python 3 writes bytes under the old protocols as a latin-1 text and its encoding."""
+    """Stand-in for `codecs.encode`: old protocols write bytes as latin-1 text and encoding."""
 
     __slots__ = ()
 
@@ -135,21 +135,21 @@ _ADMITTED: dict[tuple[str, str], _Stateless] = {
 
 _DAMAGED = (
     *(EOFError, TypeError, ValueError, AttributeError, LookupError),
-    *(OverflowError, MemoryError),  # a length of exabytes
-    *(BufferError, RecursionError),  # an array's bytes changed, containers in themselves
+    *(OverflowError, MemoryError),  # a length in exabytes
+    *(BufferError, RecursionError),  # an array's bytes changed, recursive containers
 )
 
 
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        # Looked up, never imported: what is not in the table does not even load its module.
+        # Looked up, never imported: names outside the table do not even load their module.
         if (module, name) not in _ADMITTED:
             raise pickle.UnpicklingError(f"{module}.{name}")
         return _ADMITTED[module, name]
 
 
 def _finished(value: Any) -> Any:
-    """The value with its arrays in their places, refused where anything else is left."""
+    """Replace the stand-ins of a value by their arrays; refuse any other stand-in."""
     if isinstance(value, _Array):
         _require(value.value is not None, "an array without content")
         return value.value
@@ -162,15 +162,15 @@ def _finished(value: Any) -> Any:
 
 
 def load_arrays(path: str | os.PathLike[str]) -> Any:
-    """Read a pickle of numpy arrays, numbers, texts and containers of these.
+    """Read a pickle of numpy arrays, numbers, strings and containers of these.
 
-    Arrays are of truth values, integers, floats or texts; they may be read-only. Python 2's
-    texts, as in the CIFAR files, are read as latin-1.
+    Arrays hold booleans, integers, floats or strings; they may be read-only. Python 2's
+    strings, as in the CIFAR files, are decoded as latin-1.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is truncated or no pickle, or asks for anything but such arrays;
-            none of it is then run.
+        ValueError: The file is truncated, not a pickle, or contains anything but such arrays;
+            none of it is executed.
     """
     with open(path, "rb") as file:
         try:

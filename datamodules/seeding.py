@@ -1,4 +1,4 @@
-"""Independent random streams that depend on nothing but the integers that name them."""
+"""Independent random streams, each a pure function of the integers that name it."""
 
 from enum import IntEnum
 
@@ -7,7 +7,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """What a stream is drawn for. Streams of one seed are independent of each other."""
+    """Purpose of a random stream. Streams of one seed are independent of each other."""
 
     SPLIT = 0
     ORDER = 1
@@ -16,9 +16,9 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, stream: Stream, *key: int) -> torch.Generator:
-    """A CPU generator that is a pure function of `(seed, stream, *key)`.
+    """Return a CPU generator that is a pure function of `(seed, stream, *key)`.
 
-    The global random state is neither read nor moved.
+    The global random state is neither read nor changed.
     """
     state = np.random.SeedSequence([seed, int(stream), *key]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))

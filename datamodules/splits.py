@@ -1,4 +1,4 @@
-"""Which images are trained on: seeded stratified splits and the published index lists."""
+"""Splits of the training images: seeded and stratified, or from published index lists."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from datamodules.seeding import Stream, generator
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Divide images into a rest and a held-out part with the same mix of classes.
+    """Split images into a remaining and a held-out part with the same class proportions.
 
     Args:
         labels: int64 of shape (N,).
@@ -21,7 +21,7 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
         seed: The split is a pure function of `(labels, fraction, seed)`.
 
     Returns:
-        Indices of the rest and of the held-out part, each ascending, together a permutation of
+        Indices of the remaining and of the held-out part, each ascending, together a permutation of
         0…N-1.
     """
     n = len(labels)
@@ -31,7 +31,7 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
     counts = labels.bincount()
     first = counts.cumsum(0) - counts
     classes = labels[order]
-    # The offset decides which classes give up the odd image where shares are not whole.
+    # The offset decides which classes hold out one image more where shares are not integers.
     offset = torch.rand(len(counts), generator=random, dtype=torch.float64)
     rank = torch.arange(n) - first[classes]
     quantile = (rank + offset[classes]) / counts[classes]
@@ -42,7 +42,7 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
 
 
 class PublishedSplit(NamedTuple):
-    """Which images of which part are kept and which are held out; indices from 0, int64."""
+    """Indices (int64, from 0) of the kept and the held-out images of one part."""
 
     part: Literal["train", "test"]
     rest: Tensor
@@ -58,7 +58,7 @@ def published_split(path: str | os.PathLike[str]) -> PublishedSplit:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not such a list, or an index occurs twice.
+        ValueError: The file is not such a list, or an index occurs twice.
     """
     lists = _read_lists(Path(path))
     if {"train", "valid"} <= lists.keys():

@@ -1,4 +1,4 @@
-"""Street View House Numbers, from the cropped digits of the public release."""
+"""Street View House Numbers: the cropped digits of the public release."""
 
 import os
 import tempfile
@@ -19,7 +19,7 @@ from datamodules.files import verify
 class SVHNDataModule(ImageDataModule):
     """99,289 house-number digits of 32×32 pixels (Netzer et al., 2011), 73,257 to train on.
 
-    The files' label 10 is the digit 0. A digit's mirror image is another thing: do not `flip`.
+    The files' label 10 is the digit 0. Do not `flip`: a mirrored digit is not a digit.
 
     Args:
         root: Folder that holds `train_32x32.mat` and `test_32x32.mat`.

@@ -1,4 +1,4 @@
-"""What a trained space of DAGs has to say: one row per member, and rank correlations."""
+"""Table of a trained space of DAGs: one row per member, and rank correlations."""
 
 import csv
 import math

@@ -1,4 +1,4 @@
-"""How well scores rank architectures: agreement with accuracies that are known."""
+"""Agreement of scores with known accuracies of architectures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ Scores = Mapping[str, float]
 
 
 class Agreement(NamedTuple):
-    """How an order agrees with accuracy; all are higher for a better one."""
+    """Agreement of an order with accuracy; every figure is higher for a better one."""
 
     kendall: float
     """τ_b, −1 to 1."""

@@ -1,4 +1,4 @@
-"""How differently a network's ReLUs react to the samples of a batch (NASWOT)."""
+"""Overlap of a network's ReLU patterns over the samples of a batch (NASWOT)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What every training-free score looks like from outside."""
+"""The base class of training-free scores."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal

@@ -1,4 +1,4 @@
-"""How much gradient comes through to the beginning of a network."""
+"""Norm of the gradient that reaches the beginning of a network."""
 
 import torch
 from torch import Tensor, nn

@@ -95,7 +95,7 @@ def _smaller_eigenvalues(K: Tensor, paths: Counter[int]) -> Tensor:
 
 
 def _in_range(compute: Callable[[], Tensor]) -> Tensor:
-    """What `compute` gives, unless there are too many paths or too large inputs for float64."""
+    """Return what `compute` gives, unless there are too many paths or inputs exceed float64."""
     try:
         moments = compute()
     except OverflowError:  # a number of paths
@@ -193,7 +193,7 @@ def _second_moments(sources: Counter[_Source], moments: dict[int, tuple[Tensor, 
 
 
 def _paths_by_depth(nodes: _Incoming) -> Counter[int]:
-    """How many input→output paths have 0, 1, 2, … operations."""
+    """Count the input→output paths with 0, 1, 2, … operations."""
     paths: dict[int, Counter[int]] = {0: Counter({0: 1})}
     for node, edges in nodes.items():
         paths[node] = Counter()

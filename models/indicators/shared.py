@@ -1,4 +1,4 @@
-"""What several indicators need of one network, computed once."""
+"""Quantities that several indicators need of one network, computed once."""
 
 import time
 from collections.abc import Callable, Hashable, Iterator

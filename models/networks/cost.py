@@ -1,4 +1,4 @@
-"""What a network costs: live parameters, layers and multiply–adds, from shapes alone."""
+"""Cost of a network: live parameters, layers and multiply–adds, from shapes alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -17,7 +17,7 @@ _IMAGES = 2  # modules that squeeze a batch of one see two
 
 
 class Cost(NamedTuple):
-    """What the live part of a network costs for one image; lower is cheaper.
+    """Cost of the live part of a network for one image; lower is cheaper.
 
     Live is what lies on a path from the input to the output: an operation that `none` alone feeds,
     or that feeds `none` alone, costs nothing, as it can be left out of what is deployed.

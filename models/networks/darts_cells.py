@@ -1,4 +1,4 @@
-"""What DARTS's supernet and its final networks have in common (Liu et al. 2019)."""
+"""Parts shared by DARTS's supernet and its final networks (Liu et al. 2019)."""
 
 from torch import nn
 
@@ -16,7 +16,7 @@ def reduction_cells(cells: int) -> frozenset[int]:
 def preprocess(
     before_last: int, last: int, channels: int, after_reduction: bool
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """What brings a cell's two inputs to `channels` maps of one size.
+    """Build the modules that bring a cell's two inputs to `channels` maps of one size.
 
     Args:
         before_last: maps of the cell before the last.

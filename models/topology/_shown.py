@@ -1,4 +1,4 @@
-"""How errors quote what they refuse."""
+"""Quoting of refused values in error messages."""
 
 
 def shown(text: object) -> str:
