@@ -194,7 +194,7 @@ def _get_device(cuda: PretendedCuda, func: Any, args: Any, kwargs: dict[str, Any
 
 
 HANDLERS: dict[Any, Handler] = {
-    torch.Tensor.device.__get__: _device,  # type: ignore[attr-defined]
+    torch.Tensor.device.__get__: _device,
     torch.Tensor.is_cuda.__get__: _is_cuda,  # type: ignore[attr-defined]
     torch.Tensor.is_cpu.__get__: _is_cpu,  # type: ignore[attr-defined]
     torch.Tensor.get_device: _get_device,
