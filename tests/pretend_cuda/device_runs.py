@@ -246,11 +246,11 @@ def monitor(name: str, device: torch.device, folder: Path) -> Figures:
 
 
 def predict(device: torch.device, folder: Path) -> Figures:
-    """Write predictions; test and validate too."""
+    """Write predictions."""
     torch.manual_seed(0)
     module = classifiers()["mlp"]()
     images = torch.randn(8, *SHAPE, generator=torch.Generator().manual_seed(0))
-    loader = torch.utils.data.DataLoader(images, 4)
+    loader: Any = torch.utils.data.DataLoader(images, 4)  # type: ignore[arg-type]
     run = trainer(device, folder, callbacks=[PredictionWriter()])
     run.predict(module, loader)
     return {}

@@ -48,7 +48,8 @@ class Calls(TorchFunctionMode):
                 raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
         if func in _SOURCES:
             return _made_from(cuda, func, args, kwargs, asked)
-        makes = asked is not None or not tensors_in((args, kwargs))
+        copies = getattr(func, "__name__", "") == "__deepcopy__"  # its memo holds all copies so far
+        makes = asked is not None or not tensors_in(args[0] if copies else (args, kwargs))
         with cuda.calling(asked, makes):
             out = func(*args, **kwargs)
         if asked:
@@ -103,7 +104,7 @@ def _move(
 def _to(cuda: PretendedCuda, func: Any, args: Any, kwargs: dict[str, Any]) -> Tensor:
     """`Tensor.to` in all its forms: device, dtype, both, or another tensor's."""
     x, *rest = args
-    named = kwargs.get("device", rest[0] if rest else None)
+    named: Any = kwargs.get("device", rest[0] if rest else None)
     if names_cuda(named) is False and torch.device(named).type != "cpu":
         return func(*args, **kwargs)  # type: ignore[no-any-return]  # meta
     device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
@@ -193,7 +194,7 @@ def _get_device(cuda: PretendedCuda, func: Any, args: Any, kwargs: dict[str, Any
 
 
 HANDLERS: dict[Any, Handler] = {
-    torch.Tensor.device.__get__: _device,  # type: ignore[attr-defined]
+    torch.Tensor.device.__get__: _device,
     torch.Tensor.is_cuda.__get__: _is_cuda,  # type: ignore[attr-defined]
     torch.Tensor.is_cpu.__get__: _is_cpu,  # type: ignore[attr-defined]
     torch.Tensor.get_device: _get_device,

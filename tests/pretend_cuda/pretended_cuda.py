@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
@@ -54,8 +53,14 @@ def mark_of(tensor: Tensor) -> str:
 
 
 def tensors_in(tree: Any) -> list[Tensor]:
-    """All tensors among arguments or results."""
-    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+    """All tensors among arguments or results, in nested lists, tuples and dictionaries."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, dict):
+        tree = tuple(tree.values())
+    if not isinstance(tree, list | tuple) or (tree and isinstance(tree[0], int | float)):
+        return []  # a list of numbers is none of tensors
+    return [tensor for branch in tree for tensor in tensors_in(branch)]
 
 
 def site() -> str:
@@ -162,11 +167,11 @@ class PretendedCuda:
                 torch.default_generator.set_state(host)
 
 
-class Dispatch(TorchDispatchMode):
+class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Checks the devices of every operator, counts it, and marks what it makes."""
 
     def __init__(self, cuda: PretendedCuda) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.cuda = cuda
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
