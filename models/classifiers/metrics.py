@@ -93,7 +93,7 @@ class ClassificationMetrics(nn.Module):
         metrics: dict[str, Metric] = {"loss": self.loss}
         for name, metric in self.accuracies.items():
             assert isinstance(metric, Metric)
-            chunks = (torch.cat(part).split(size) for part in (predictions, labels))
+            chunks = (torch.split(torch.cat(part), size) for part in (predictions, labels))
             for chunk in zip(*chunks, strict=True):
                 metric.update(*chunk)
             metrics[name] = metric

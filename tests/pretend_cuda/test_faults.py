@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Iterator[Run]:
     """Runs the tests whose names have a word in them, in a fork of one warm process."""
-    runner = ROOT / "tests" / "mutations" / "runner.py"
+    runner = Path(__file__).with_name("fault_runner.py")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(
         [sys.executable, str(runner)],
