@@ -28,6 +28,7 @@ class Evolution(Search):
         space: the search space, or its name.
         generations: how many.
         population: architectures per generation.
+        batch_size: images per score.
         seed: of all draws.
     """
 
@@ -37,14 +38,15 @@ class Evolution(Search):
         space: SearchSpace | str,
         generations: int = 3,
         population: int = 8,
+        batch_size: int = 32,
         seed: int = 0,
     ) -> None:
         super().__init__(images, seed)
         self.space, self.generations, self.population = as_space(space), generations, population
-        setting = self.space.proxy("small", ActivationOverlap.name)
-        self.batch_size = setting.batch_size
+        self.batch_size = batch_size
+        sizes = self.space.proxy("small", ActivationOverlap.name).network
         self.scorer = Scorer(
-            self.space, self.images, [ActivationOverlap()], setting.network, self.batch_size, seed
+            self.space, self.images, [ActivationOverlap()], sizes, batch_size, seed
         )
 
     def on_fit_start(self) -> None:
