@@ -75,7 +75,9 @@ class DepthWidthFilter(Constraint):
             ValueError: the space has no topologies, or no extremes where the rule needs them.
         """
         if not space.topologies(space.random_architecture(torch.Generator())):
-            raise ValueError(f"filter: {space.name} has no topologies(), so no depth and width")
+            raise ValueError(
+                f"filter: {space.name} has no topologies(), so no depth and width; expected null"
+            )
         self.ranges(space)
         return partial(self.keeps, space)
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,18 @@ def as_supernet_space(space: SearchSpace | str, asks: str) -> SupernetSpace:
 
 
 def space_named(name: str) -> SearchSpace:
-    """Build a space of this package, or of one's own whose module is imported, by its `name`.
+    """Build a space by its `name`, or by the import path of its class.
+
+    Args:
+        name: of a space of this package or of an imported module; or `module.Class`. The command
+            line hands an import path on as text where it cannot use the class, so that the reason
+            is said here.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or its class cannot be imported or built.
     """
+    if "." in name:
+        return _at(name)
     known: dict[str, type[SearchSpace]] = {}
     for space in _spaces(SearchSpace):
         known.setdefault(space.name, space)
@@ -49,6 +57,23 @@ def space_named(name: str) -> SearchSpace:
             f"got {shown(name)}"
         )
     return known[name]()
+
+
+def _at(path: str) -> SearchSpace:
+    """Build the space at an import path. Raises ValueError with the reason why it cannot be."""
+    try:
+        found = pkgutil.resolve_name(path)
+    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
+        raise ValueError(f"space: {path} cannot be imported: {error}") from error
+    if not (inspect.isclass(found) and issubclass(found, SearchSpace)):
+        raise ValueError(f"space: {path} is no models.spaces.SearchSpace")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise ValueError(f"space: {path} lacks {missing}")
+    try:
+        return found()
+    except TypeError as error:
+        raise ValueError(f"space: {path}: {error}; give them as init_args") from error
 
 
 def _spaces(kind: type[Any]) -> Iterator[type[Any]]:

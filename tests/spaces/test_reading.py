@@ -1,6 +1,7 @@
 """Architectures read from text, and from what a search left."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from models.spaces import (
     DartsGenotype,
     DartsSpace,
     NasBench201Space,
+    as_supernet_space,
     read_architecture,
     space_named,
 )
@@ -118,3 +120,35 @@ def test_spaces_have_names() -> None:
     ):
         space_named("dart")
     assert isinstance(space_named("own"), Own)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("class Mine(", "own_space.Mine", "own_space.Mine cannot be imported: .*never closed"),
+        ("import nothing_of_that_name", "own_space.Mine", "No module named 'nothing_of_that_name'"),
+        ("", "own_space.Mine", "cannot be imported: .*has no attribute 'Mine'"),
+        ("class Mine: ...", "own_space.Mine", "is no models.spaces.SearchSpace"),
+        (
+            "from models.spaces import SearchSpace\nclass Mine(SearchSpace): ...",
+            "own_space.Mine",
+            "own_space.Mine lacks count, format, from_json, network, parse",
+        ),
+        ("", "no_such_module.Mine", "No module named 'no_such_module'"),
+    ],
+)
+def test_a_class_that_cannot_be_used_says_why(
+    content: str, name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_space.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_space", raising=False)
+    with pytest.raises(ValueError, match=f"space: .*{message}"):
+        space_named(name)
+    sys.modules.pop("own_space", None)
+
+
+def test_a_space_without_a_supernet_is_refused_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "docs" / "examples")
+    with pytest.raises(ValueError, match="PruningSearch needs a supernet, chain has none"):
+        as_supernet_space("chain_space.ChainSpace", "PruningSearch")
