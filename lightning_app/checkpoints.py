@@ -1,4 +1,4 @@
-"""What a checkpoint must be, before a run starts from it."""
+"""Checks of a checkpoint before a run starts from it."""
 
 import os
 import zipfile
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 _KEYWORDS = ("best", "last", "hpc", "registry")
-"""What Lightning resolves itself; `registry:` may go on with a name."""
+"""Keywords that Lightning resolves itself; `registry:` may be followed by a name."""
 
 
 def checkpoint_arguments(path: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from lightning_app.signals import AGREED
 
 MISTAKES = (ValueError, OSError, MisconfigurationException, ArgumentError)
-"""What bad arguments and bad data raise; anything else is a bug, and keeps its traceback."""
+"""Exceptions for bad arguments and bad data; any other is a bug, and keeps its traceback."""
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """Troubles of the disk: never a bug, wherever they come up."""

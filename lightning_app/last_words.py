@@ -1,4 +1,4 @@
-"""What whatever ends a run early is to say besides."""
+"""Notes on an exception that ends a run early: how to continue, whether a checkpoint fits."""
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
@@ -16,7 +16,7 @@ class LastWords(Callback):
         self._started = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """What comes is not about the checkpoint."""
+        """From here on, errors are not about the checkpoint."""
         self._started = True
 
     on_validation_start = on_test_start = on_predict_start = on_train_start

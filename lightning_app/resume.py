@@ -90,7 +90,7 @@ def _is_evaluation(run: Path) -> bool:
 
 
 def how_to_go_on(trainer: Trainer) -> str:
-    """What to type to go on with a fit that ended early; empty without a checkpoint."""
+    """Say what to type to continue a fit that ended early; empty without a checkpoint."""
     for callback in trainer.checkpoint_callbacks:
         if not isinstance(callback, ModelCheckpoint):
             continue

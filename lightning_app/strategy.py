@@ -1,4 +1,4 @@
-"""How a search runs on several devices."""
+"""The strategy of a search on several devices."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the command line says of itself; imports nothing, so that it is said at once."""
+"""Texts of `lightning --help`; imports nothing, so that help appears at once."""
 
 DESCRIPTION = "Train networks of any wiring, and search architectures without training them."
 

@@ -36,7 +36,7 @@ PREDICTORS = {
     "paths": "number of paths",
     "operations": "number of operations",
 }
-"""What may predict convergence, by its column."""
+"""Predictors of convergence, by column."""
 
 
 class Member(Protocol):
@@ -49,7 +49,7 @@ class Member(Protocol):
 
     @property
     def repeat(self) -> int:
-        """How many so wired come before it."""
+        """Number of members of the same wiring before it."""
         ...
 
 

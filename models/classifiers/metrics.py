@@ -12,14 +12,14 @@ _ENTRIES = 2**24
 
 
 class EpochMetrics(Protocol):
-    """What a classifier asks of its figures."""
+    """Figures of a stage, as a classifier asks for them."""
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor, /) -> None:
         """Add a batch: its loss, logits and labels."""
         ...
 
     def not_finite(self) -> tuple[int, float] | None:
-        """How many batches ago a loss was NaN or infinite, so that training ends, and which."""
+        """Return how many batches ago a loss was NaN or infinite, and which; training ends."""
         ...
 
     def compute(self) -> dict[str, Tensor]:
@@ -60,7 +60,7 @@ class ClassificationMetrics(nn.Module):
         self._seen.append((loss.detach(), logits.detach().argmax(1), labels))
 
     def not_finite(self) -> tuple[int, float] | None:
-        """How many batches ago a loss was first infinite or NaN (0: the last batch), and which.
+        """Return how many batches ago a loss was first infinite or NaN (0: the last), and which.
 
         Looks at the losses since the last call, all at once: one by one, a GPU would have to finish
         every step first.

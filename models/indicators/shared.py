@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Shared:
-    """What was computed of one network on one batch, and what that took."""
+    """Values computed of one network on one batch, and the time they took."""
 
     def __init__(self) -> None:
         self.saved = 0.0

@@ -56,7 +56,7 @@ class SupernetCell(nn.Module):
         self.inputs = inputs
         self.stride = stride
         self.shared = nn.ModuleDict()
-        """What depends on a source alone, by `source_name`."""
+        """Modules that depend on a source alone, by `source_name`."""
         self.own = nn.ModuleDict()
         """The rest of an operation, or all of it, by `edge_name`."""
         self._keys: dict[tuple[int, str], tuple[str | None, str | None]] = {}

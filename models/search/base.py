@@ -81,7 +81,7 @@ class Search(pl.LightningModule):
 
     @abstractmethod
     def candidates(self) -> Sequence[Any]:
-        """What the next round evaluates; a pure function of the state."""
+        """Return the candidates of the next round; a pure function of the state."""
 
     @abstractmethod
     def evaluate(self, candidate: Any) -> Evaluation:
@@ -93,7 +93,7 @@ class Search(pl.LightningModule):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What the result depends on, as builtins; a resumed search must have the same."""
+        """Return the settings that decide the result; a resumed search must have the same."""
 
     def state(self) -> dict[str, Any]:
         """Return what a resume needs beside `history`: builtins and tensors; nothing by default."""
@@ -104,7 +104,7 @@ class Search(pl.LightningModule):
 
     @abstractmethod
     def result(self) -> dict[str, Any]:
-        """What a finished search found, as builtins; the content of `architecture.json`."""
+        """Return the architecture found, as builtins: the content of `architecture.json`."""
 
     @abstractmethod
     def summary(self) -> str:

@@ -104,7 +104,7 @@ def noise(count: int, in_shape: Sequence[int], num_classes: int) -> tuple[Tensor
 
 
 Filter = Constraint | list[Constraint] | None
-"""What a search takes as `filter`."""
+"""The type of a search's argument `filter`."""
 
 
 class Filtering:

@@ -46,7 +46,7 @@ IMMATERIAL = (
 
 
 def describe_images(source: Any) -> Any:
-    """What decides the images that a search draws; where they lie and how they train may differ.
+    """Describe the settings that decide the images that a search draws.
 
     Args:
         source: the DataModule.

@@ -1,4 +1,4 @@
-"""What candidates are scored on: images and crops that a seed decides."""
+"""Images and crops on which candidates are scored, drawn by seed."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ class ProxyBatch(NamedTuple):
 
 
 def digest(batch: ProxyBatch) -> str:
-    """What tells the values of a batch apart from others: 16 hexadecimal digits."""
+    """Return a fingerprint of the values of a batch: 16 hexadecimal digits."""
     content = hashlib.sha256()
     for tensor in batch:
         content.update(str(tuple(tensor.shape)).encode())

@@ -1,4 +1,4 @@
-"""What the candidates of one repeat of a pruning round share: weights, images and the baseline."""
+"""Repeats of a pruning round: weights, images and the baseline that candidates share."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from models.seeding import derive_seed, generator
 from models.spaces import SupernetSpace
 
 DRAWS = 10
-"""How often a repeat is drawn anew where the unpruned supernet's scores are not finite."""
+"""Number of draws of a repeat before a supernet without finite scores is refused."""
 
 
 class Repeat:

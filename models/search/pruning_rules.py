@@ -39,7 +39,7 @@ class Group:
 
 
 def groups_of(space: SupernetSpace, mask: Tensor, prune_number: int) -> list[Group]:
-    """What a round compares, from the full mask (cells, edges, operations).
+    """Group the candidates that a round compares, from the full mask (cells, edges, operations).
 
     While any edge has more than one operation, a group is an edge and its candidates are the
     operations on it, of which `prune_number` go (never the last one). After that, in spaces that
@@ -96,7 +96,7 @@ def reserved(space: SupernetSpace, mask: Tensor, group: Group, reserve: int) -> 
 
 
 def gain(base: float, without: float, higher_is_better: bool) -> float:
-    """How much a score improves by a removal, relative to its absolute value before."""
+    """Return the improvement of a score by a removal, relative to its absolute value before."""
     if base == without:
         return 0.0
     change = (without - base) / abs(base) if base else math.copysign(math.inf, without - base)

@@ -131,7 +131,7 @@ class PruningSearch(Search):
         return self.space.architecture_of(self.mask)
 
     def settings(self) -> dict[str, Any]:
-        """What the result depends on."""
+        """Return the settings that decide the result."""
         return {
             "search": type(self).__name__,
             "space": self.space.name,
@@ -158,7 +158,7 @@ class PruningSearch(Search):
     # A round -------------------------------------------------------------------------------------
 
     def candidates(self) -> list[Candidate]:
-        """What the round evaluates: all that is not reserved."""
+        """Return the candidates that are not reserved."""
         spared = set(self._reserved())
         groups = groups_of(self.space, self.mask, self.prune_number)
         return [c for group in groups for c in group.candidates if c not in spared]

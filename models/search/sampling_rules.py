@@ -28,7 +28,7 @@ def draw_distinct(space: SearchSpace, samples: int, generator: torch.Generator) 
 
 
 def indicators_of(indicator: Indicator | RankAggregate) -> tuple[Indicator, ...]:
-    """What must be computed: one indicator, or those of an aggregate."""
+    """Return the indicators to compute: the one given, or those of an aggregate."""
     return indicator.indicators if isinstance(indicator, RankAggregate) else (indicator,)
 
 
@@ -54,7 +54,7 @@ def best(indicator: Indicator | RankAggregate, scores: Sequence[Scores]) -> int 
 
 
 class Repetition(NamedTuple):
-    """What became of many searches over one pool."""
+    """Outcome of many searches over one pool."""
 
     winners: list[int]
     """Index of each run's winner in the pool; runs in which nothing was left are missing."""

@@ -135,7 +135,7 @@ class SamplingSearch(Search):
         return self.kept[index]
 
     def settings(self) -> dict[str, Any]:
-        """What the result depends on."""
+        """Return the settings that decide the result."""
         return {
             "search": type(self).__name__,
             "samples": self.samples,

@@ -28,11 +28,11 @@ from models.spaces import SearchSpace, SupernetSpace
 T = TypeVar("T")
 
 FAILURES = (ValueError, ArithmeticError, RuntimeError)
-"""What an evaluation may raise; it is recorded with its reason. All else is a mistake of ours."""
+"""Exceptions that are recorded as a candidate's failure; any other is a bug and is raised."""
 
 
 class Evaluation(TypedDict, total=False):
-    """What became of a candidate: its scores, or the reason why it has none."""
+    """Outcome of a candidate: its scores, or the reason why it has none."""
 
     scores: dict[str, list[float]]
     gains: dict[str, float]
@@ -184,7 +184,7 @@ class Scorer:
         self._batches = draw_batches(
             self.indicators, self.images, self.batch_size, device, self.seed
         )
-        if "images" in self._batches:
+        if any(one.inputs == "noise" for one in self.indicators if one.proxy == "images"):
             images, labels = self._batches["images"]
             noise = torch.randn(images.shape, generator=generator(self.seed, "noise"))
             self._noise = ProxyBatch(noise.to(device), labels)

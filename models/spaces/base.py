@@ -1,4 +1,4 @@
-"""What a search asks of a search space. A space is one file that answers it."""
+"""Base classes of search spaces. A space is one file that inherits from one of them."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, Literal, NamedTuple
@@ -154,7 +154,7 @@ class SupernetSpace(SearchSpace[Architecture]):
 
     @abstractmethod
     def architecture_of(self, mask: Tensor) -> Architecture:
-        """Return the architecture that a full mask has come down to.
+        """Return the architecture that a full mask stands for.
 
         Raises:
             ValueError: it leaves a choice, or is no architecture of the space.

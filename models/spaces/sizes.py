@@ -6,7 +6,7 @@ from types import NoneType
 from typing import Any, get_args
 
 _ELSEWHERE = {"architecture", "num_classes", "in_channels", "mask", "drop_path"}
-"""What is given in another way."""
+"""Parameters that are not sizes."""
 
 _PLAIN = {int, bool, NoneType}
 

@@ -47,7 +47,7 @@ def graph_of(topology: Topology) -> "nx.DiGraph[Any]":
 
 
 class _Paths(NamedTuple):
-    """What is known of the paths from one input to a node."""
+    """Sums over the paths from one input to a node."""
 
     variants: int  # how many
     mass: Exact  # Σ p

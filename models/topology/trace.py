@@ -204,7 +204,7 @@ def _dataflow(
 
 
 class _Writes:
-    """What has been written in place into which memory."""
+    """Record of values written in place, by memory."""
 
     def __init__(self) -> None:
         self._written: dict[int, list[tuple[int, list[fx.Node]]]] = {}
@@ -222,7 +222,7 @@ class _Writes:
                 self._written.setdefault(memory, []).append((self._time[call], added))
 
     def since(self, tensor: fx.Node) -> list[fx.Node]:
-        """What reached the memory of `tensor` by another name, after `tensor` was named."""
+        """Return what was written to the memory of `tensor` by another name, after it was named."""
         named = self._time.get(tensor, -1)
         written = self._written.get(_memory(tensor), ())
         return [source for time, added in written if time > named for source in added]

@@ -29,7 +29,7 @@ def blocks_of(network: nn.Module, attribute: str | None) -> Sequence[nn.Module]:
 def block_features(
     network: nn.Module, images: Tensor, attribute: str | None
 ) -> tuple[list[Tensor], Tensor]:
-    """What enters the first block (its last argument) and what leaves every block; the outputs.
+    """Return the features that enter the first block and leave every block, and the outputs.
 
     Blocks are given copies, which they may overwrite: the features stay as they were.
 

@@ -1,4 +1,4 @@
-"""What a network and a batch must be for per-sample derivatives to mean anything."""
+"""Checks of networks and batches, without which per-sample derivatives mean nothing."""
 
 import math
 from collections.abc import Callable
@@ -79,7 +79,7 @@ def _equal(first: list[Tensor], second: list[Tensor]) -> bool:
 
 
 def _named(network: nn.Module, inputs: Tensor) -> str:
-    """What a further forward shows: the first module, from the inside, that draws at random."""
+    """Name the first module, from the inside, that draws at random in a further forward."""
     found: list[str] = []
     before: dict[nn.Module, list[Tensor]] = {}
 

@@ -1,4 +1,4 @@
-"""What indicators that differentiate a network on a batch have in common."""
+"""Shared steps of indicators that differentiate a network on a batch."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -79,7 +79,7 @@ def batch_norm_gradients(
 
 
 def patches(layer: nn.Module, x: Tensor) -> Tensor:
-    """What each position of the output sees: (N, groups, I, L)."""
+    """Return the input that each position of the output sees: (N, groups, I, L)."""
     if not isinstance(layer, _ConvNd):
         return x.reshape(len(x), 1, -1, x.shape[-1]).mT
     margins = layer._reversed_padding_repeated_twice
