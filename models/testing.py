@@ -129,7 +129,8 @@ def check_space(space: SearchSpace, in_shape: tuple[int, int, int] = (3, 32, 32)
     generator alone, and every architecture of a small space is drawn; texts that are damaged give
     an architecture or a ValueError; networks take the sizes of the proxies and return logits;
     topologies, where there are any, have a depth and a width; `mutate`, where it is defined, gives
-    another architecture of the space. In a `SupernetSpace` an architecture and its mask stand for
+    another architecture of the space, `crossover` and `canonical` one of the space, and `canonical`
+    changes nothing twice. In a `SupernetSpace` an architecture and its mask stand for
     each other, and both supernets run.
 
     Args:
@@ -157,7 +158,12 @@ def check_space(space: SearchSpace, in_shape: tuple[int, int, int] = (3, 32, 32)
         if type(space).mutate is not SearchSpace.mutate:
             near = space.mutate(architecture, torch.Generator().manual_seed(0))
             assert near != architecture, f"{kind}.mutate gives the same architecture"
-            assert space.parse(space.format(near)) == near, f"{kind}.mutate leaves the space"
+            assert _is_member(space, near), f"{kind}.mutate leaves the space"
+        child = space.crossover(architecture, drawn[-1], torch.Generator().manual_seed(0))
+        assert _is_member(space, child), f"{kind}.crossover leaves the space"
+        same = space.canonical(architecture)
+        assert _is_member(space, same), f"{kind}.canonical leaves the space"
+        assert space.canonical(same) == same, f"{kind}.canonical of {text} has another canonical"
     sizes_of: tuple[Literal["small", "paper"], ...] = ("small", "paper")
     for size in sizes_of:
         sizes = space.proxy(size, "any").network
@@ -184,6 +190,10 @@ def _draws(space: SearchSpace) -> list[Any]:
     expected = space.count if space.count <= _SMALL else min(space.count, 10)
     assert different >= expected, f"{kind}: {number} draws give {different} architectures"
     return list(dict.fromkeys(drawn))
+
+
+def _is_member(space: SearchSpace, architecture: Any) -> bool:
+    return bool(space.parse(space.format(architecture)) == architecture)
 
 
 def _check_damaged(space: SearchSpace, text: str) -> None:

@@ -164,6 +164,11 @@ class Idle(Words):
         return architecture
 
 
+class Twins(Words):
+    def canonical(self, architecture: str) -> str:
+        return "bada"["abcd".index(architecture)]
+
+
 class Wide(Words):
     def network(self, *args: Any, **_: Any) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
@@ -180,6 +185,7 @@ def test_a_sound_space_passes() -> None:
         (Global, "Global.random_architecture is no function of the generator alone"),
         (Narrow, "Narrow: 80 draws give 3 architectures"),
         (Idle, "Idle.mutate gives the same architecture"),
+        (Twins, "Twins.canonical of [abcd] has another canonical"),
         (Wide, r"Wide.network returns \(2, 3\), expected \(2, 5\)"),
     ],
 )

@@ -96,6 +96,24 @@ class SearchSpace(ABC, Generic[Architecture]):
         """
         raise ValueError(f"space: {self.name} has no mutate(), which this search needs")
 
+    def crossover(
+        self, first: Architecture, second: Architecture, generator: torch.Generator
+    ) -> Architecture:
+        """Draw a child of two architectures, each choice taken from one of them.
+
+        By default `first`: children then differ by mutation alone. Only the generator's state
+        advances.
+        """
+        return first
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """Return the representative of an architecture's isomorphism class.
+
+        Networks of one class compute the same functions; a search evaluates one of them. By default
+        the architecture itself: no two are known to be isomorphic.
+        """
+        return architecture
+
     def proxy(self, size: Literal["small", "paper"], indicator: str) -> ProxySetting:
         """Return the setting on which an indicator scores architectures.
 
