@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from datamodules.photo_augmentation import DRAWS
 from datamodules.seeding import Stream, generator
 
-BATCH_STEPS = ("crop", "flip", "cutout")
+BATCH_STEPS = ("crop", "flip", "cutout", "photo")
+"""`photo` is of `datamodules.photo_augmentation`."""
 
 
 def parse_steps(augment: str, allowed: tuple[str, ...] = BATCH_STEPS) -> frozenset[str]:
@@ -29,13 +31,15 @@ def parse_steps(augment: str, allowed: tuple[str, ...] = BATCH_STEPS) -> frozens
 
 @dataclass(frozen=True)
 class Draws:
-    """Random draws for each of N images in one epoch, per field int64 or bool of shape (N,)."""
+    """Random draws for each of N images in one epoch, per field of shape (N,), int64 or bool."""
 
     top: Tensor
     left: Tensor
     flip: Tensor
     cutout_row: Tensor
     cutout_column: Tensor
+    photo: Tensor
+    """Uniform in [0, 1), shape (N, `photo_augmentation.DRAWS`)."""
 
     def select(self, indices: Tensor) -> "Draws":
         """Return the draws of a batch."""
@@ -56,7 +60,8 @@ def draw(count: int, in_shape: tuple[int, int, int], padding: int, seed: int, ep
 
     offsets = 2 * padding + 1
     top, left, flip = below(offsets), below(offsets), below(2).bool()
-    return Draws(top, left, flip, below(height), below(width))
+    row, column = below(height), below(width)
+    return Draws(top, left, flip, row, column, torch.rand(count, DRAWS, generator=random))
 
 
 def crop_and_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from datamodules.augmentation import BATCH_STEPS, Draws, crop_and_flip, cut_out, draw, parse_steps
 from datamodules.dataset import Batch, EpochSampler, ImageSource, SplitDataset
 from datamodules.folder_source import FolderSource
+from datamodules.photo_augmentation import augment_photos
 from datamodules.seeding import Stream, generator
 from datamodules.splits import published_split, stratified_split
 
@@ -41,7 +42,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             it the halves are seeded.
         seed: Seed of split, order and augmentation, ≥ 0.
         augment: `none`, or steps joined by `+`: `crop` (pad by an eighth of the height, cut at
-            random), `flip` (left to right), `cutout` (a square of half the height).
+            random), `flip` (left to right), `cutout` (a square of half the height), `photo` (a
+            turned part of the image in other light, `datamodules.photo_augmentation`).
         num_workers: Processes that read ahead. 0 is fastest for images in memory.
         predict_folder: Images to predict instead of the test images: all that lie in this folder
             or anywhere below it, resized to `in_shape` and normalised like the others.
@@ -196,6 +198,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         if steps & {"crop", "flip"}:
             flip = draws.flip if "flip" in steps else torch.zeros_like(draws.flip)
             images = crop_and_flip(images, draws.top, draws.left, flip, padding)
+        if "photo" in steps:
+            images = augment_photos(images, draws.photo)
         images = self.normalise(images)
         if "cutout" in steps:
             cut_out(images, draws.cutout_row, draws.cutout_column, self.in_shape[1] // 2)

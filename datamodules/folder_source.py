@@ -1,7 +1,6 @@
 """Images in class folders, decoded and resized on access."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,16 +8,17 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
-from pytorch_lightning.utilities import rank_zero_only
+from PIL import ExifTags, Image, ImageOps
+from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch import Tensor
 from torch.utils.data import get_worker_info
-from torchvision.datasets.folder import IMG_EXTENSIONS
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from datamodules.dataset import MemorySource
+from datamodules.folder_listing import all_images, images_by_class
 from datamodules.seeding import Stream
 
+_SKIP = "ImageFolderDataModule with corrupt='skip' leaves such images out"
 Box = tuple[float, float, float, float]
 _CHUNK = 1024
 _BAR_AFTER = 3.0  # seconds
@@ -26,6 +26,7 @@ _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
 """Formats of torchvision's file extensions. Pillow decides by a file's content, not its name,
 and would pass EPS to Ghostscript, which executes such a file as a program."""
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_SMALLEST = 8  # pixels; less is a placeholder, no photo
 
 
 class FolderSource:
@@ -65,10 +66,16 @@ class FolderSource:
         self.corrupt = corrupt
         self.seed = seed
         self.channels = channels
-        names, labels = _all(folder) if classes is None else _by_class(folder, classes)
+        files = all_images(folder) if classes is None else images_by_class(folder, classes)
+        self.others = [os.path.relpath(name, folder) for name in files.others]
+        """Files below the folder that are no images by their ending."""
+        self.unreadable: list[str] = []
+        """Images that `in_memory` left out, by path below the folder."""
         # One array of bytes: a million Python strings would be copied into every forked worker.
-        self._paths = np.array([os.fsencode(os.path.relpath(name, folder)) for name in names])
-        self.labels = torch.tensor(labels, dtype=torch.int64)
+        self._paths = np.array(
+            [os.fsencode(os.path.relpath(name, folder)) for name in files.images]
+        )
+        self.labels = torch.tensor(files.labels, dtype=torch.int64)
 
     def name(self, index: int) -> str:
         """Return the image's path below the folder."""
@@ -84,27 +91,40 @@ class FolderSource:
         Raises:
             ValueError: An image cannot be read and `corrupt` is `raise`.
         """
+        read = self._read_all(indices, epoch)
+        for image in read:
+            if isinstance(image, str):
+                self._refuse(image)
+        kept = [not isinstance(image, str) for image in read]
+        images = [image for image in read if not isinstance(image, str)]
+        pixels = np.array(images, np.uint8).reshape(-1, self.channels, self.size, self.size)
+        return torch.from_numpy(pixels), indices[kept]
+
+    def _read_all(self, indices: Tensor, epoch: int | None) -> "list[np.ndarray | str]":
+        """Read images; in the place of one that cannot be read, the reason."""
         wanted = indices.tolist()
-        read: list[np.ndarray | None]
         if get_worker_info() is None and len(wanted) > 1:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                read = list(pool.map(lambda i: self._read(i, epoch), wanted))
-        else:
-            read = [self._read(i, epoch) for i in wanted]
-        images = [image for image in read if image is not None]
-        pixels = np.array(images, np.uint8).reshape(-1, self.channels, self.size, self.size)
-        return torch.from_numpy(pixels), indices[[image is not None for image in read]]
+                return list(pool.map(lambda i: self._read(i, epoch), wanted))
+        return [self._read(i, epoch) for i in wanted]
+
+    def _refuse(self, reason: str) -> None:
+        if self.corrupt == "raise":
+            raise ValueError(f"{reason}; {_SKIP}")
+        rank_zero_warn(f"{reason}; left out")
 
     def in_memory(self) -> MemorySource:
         """Read all images into memory. Images skipped by `corrupt="skip"` are missing there.
 
         Raises:
-            ValueError: As `fetch`, or no image of a class can be read.
+            ValueError: Images cannot be read, each named by a warning, and `corrupt` is `raise`; or
+                no image of a class can be read.
         """
         n = len(self.labels)
         images = torch.empty((n, self.channels, self.size, self.size), dtype=torch.uint8)
         kept = torch.empty(n, dtype=torch.int64)
         count = 0
+        reasons: list[str] = []
         with tqdm(
             total=n,
             desc=f"Reading {self.folder.name}",
@@ -113,11 +133,24 @@ class FolderSource:
             disable=rank_zero_only.rank != 0,  # type: ignore[attr-defined]
         ) as bar:
             for chunk in torch.split(torch.arange(n), _CHUNK):
-                batch, indices = self.fetch(chunk, None)
-                images[count : count + len(batch)] = batch
-                kept[count : count + len(batch)] = indices
-                count += len(batch)
+                for index, image in zip(chunk, self._read_all(chunk, None), strict=True):
+                    if isinstance(image, str):
+                        reasons.append(image)
+                        self.unreadable.append(self.name(int(index)))
+                    else:
+                        images[count] = torch.from_numpy(image)
+                        kept[count] = index
+                        count += 1
                 bar.update(len(chunk))
+        if self.corrupt == "raise" and len(reasons) == 1:
+            self._refuse(reasons[0])
+        for reason in reasons:
+            rank_zero_warn(f"{reason}; left out" if self.corrupt == "skip" else reason)
+        if reasons and self.corrupt == "raise":
+            raise ValueError(
+                f"root: {len(reasons)} of {n} images in {self.folder} cannot be read, each named "
+                f"above; {_SKIP}"
+            )
         labels = self.labels[kept[:count]]
         empty = sorted(set(self.labels.tolist()) - set(labels.tolist()))
         if empty:
@@ -125,65 +158,37 @@ class FolderSource:
             raise ValueError(f"root: no image of {self.folder / name} can be read")
         return MemorySource(images[:count], labels, self._paths[kept[:count].numpy()])
 
-    def _read(self, index: int, epoch: int | None) -> "np.ndarray | None":
+    def _read(self, index: int, epoch: int | None) -> "np.ndarray | str":
         path = self.path(index)
         try:
             with Image.open(path, formats=_FORMATS) as image:
+                size = upright_size(image)
+                if min(size) < _SMALLEST:
+                    raise ValueError(f"{size[0]}×{size[1]} pixels, expected {_SMALLEST} or more")
                 if epoch is None:
-                    box = centre_box(*image.size, self.size / self.resize)
+                    box = centre_box(*size, self.size / self.resize)
                 else:
                     key = [self.seed, int(Stream.AUGMENTATION), epoch, index]
-                    box = random_box(*image.size, np.random.default_rng(key))
+                    box = random_box(*size, np.random.default_rng(key))
                 return _decode(image, box, self.size, "RGB" if self.channels == 3 else "L")
         except _UNREADABLE as error:
-            reason = f"{path}: cannot be read ({error})"
-            if self.corrupt == "raise":
-                raise ValueError(
-                    f"{reason}; ImageFolderDataModule with corrupt='skip' leaves such images out"
-                ) from error
-            warnings.warn(f"{reason}; left out", stacklevel=2)
-            return None
+            return f"{path}: cannot be read ({error})"
 
 
-def class_folders(folder: Path) -> list[str]:
-    """Return the names of a folder's subfolders, sorted.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It holds none.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"root: no folder {folder}")
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-    if not names:
-        raise ValueError(f"root: {folder} holds no class folder")
-    return names
+def short_side(path: str) -> int | None:
+    """Return the short side of an image in pixels; None where it cannot be read."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return min(image.size)
+    except _UNREADABLE:
+        return None
 
 
-def _by_class(folder: Path, classes: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Return paths and labels of the images in class folders."""
-    found = class_folders(folder)
-    unknown = sorted(set(found) - set(classes))
-    if unknown:
-        raise ValueError(f"root: {folder / unknown[0]} is no class of the training folder")
-    names, labels = [], []
-    for label, name in enumerate(classes):
-        images = _images(folder / name) if name in found else []
-        if name in found and not images:
-            raise ValueError(f"root: {folder / name} holds no image")
-        names += images
-        labels += [label] * len(images)
-    return names, labels
-
-
-def _all(folder: Path) -> tuple[list[str], list[int]]:
-    """Return paths of all images below a folder, and labels of 0."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"predict_folder: no folder {folder}")
-    names = _images(folder)
-    if not names:
-        raise ValueError(f"predict_folder: {folder} holds no image")
-    return names, [0] * len(names)
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height as seen, which EXIF's orientation may exchange."""
+    width, height = image.size
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    return (height, width) if turned else (width, height)
 
 
 def centre_box(width: int, height: int, share: float) -> Box:
@@ -206,34 +211,13 @@ def random_box(width: int, height: int, random: np.random.Generator) -> Box:
 
 
 def _decode(image: Image.Image, box: Box, size: int, mode: str) -> np.ndarray:
-    width, height = image.size
+    width, height = upright_size(image)
     left, top, right, bottom = box
     # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time.
-    image.draft(mode, (round(size * width / (right - left)), round(size * height / (bottom - top))))
+    wanted = round(size * width / (right - left)), round(size * height / (bottom - top))
+    image.draft(mode, wanted if image.size == (width, height) else wanted[::-1])
+    ImageOps.exif_transpose(image, in_place=True)
     x, y = image.size[0] / width, image.size[1] / height
     scaled = (left * x, top * y, right * x, bottom * y)
     part = image.convert(mode).resize((size, size), Image.Resampling.BILINEAR, box=scaled)
-    return np.atleast_3d(np.asarray(part)).transpose(2, 0, 1)
-
-
-def _images(folder: Path) -> list[str]:
-    """Return paths of the images below a folder, following links, each folder once.
-
-    Only regular files are listed: opening a pipe would block forever.
-    """
-    found: list[str] = []
-    _collect(os.fspath(folder), set(), found)
-    return sorted(found)
-
-
-def _collect(folder: str, seen: set[str], found: list[str]) -> None:
-    real = os.path.realpath(folder)
-    if real in seen:  # links can form cycles
-        return
-    seen.add(real)
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir():
-                _collect(entry.path, seen, found)
-            elif entry.name.lower().endswith(IMG_EXTENSIONS) and entry.is_file():
-                found.append(entry.path)
+    return np.atleast_3d(np.array(part)).transpose(2, 0, 1)

@@ -21,6 +21,7 @@ from models.search import Search
 Array = np.ndarray[Any, np.dtype[np.float64]]
 DATASETS = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ImageNet16-120": "imagenet16_120"}
 """Name in tables, name in the look-up table."""
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 CIFAR10 = {"mean": (0.491, 0.482, 0.447), "std": (0.247, 0.243, 0.262)}
 
 
@@ -40,7 +41,7 @@ def images(data: Path, **normalisation: Any) -> Iterator[ImageDataModule]:
 
     Args:
         data: folder of `cifar10-jpeg-12k.tar`, or of `cifar-10-batches-py`.
-        normalisation: `mean` and `std` of the JPEG images.
+        normalisation: `mean` and `std` of the JPEG images; by default ImageNet's.
     """
     archive = data / "cifar10-jpeg-12k.tar"
     if not archive.is_file():
@@ -49,7 +50,9 @@ def images(data: Path, **normalisation: Any) -> Iterator[ImageDataModule]:
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
-        yield ImageFolderDataModule(Path(folder) / "cifar10-jpeg", image_size=32, **normalisation)
+        yield ImageFolderDataModule(
+            Path(folder) / "cifar10-jpeg", image_size=32, **(normalisation or IMAGENET)
+        )
 
 
 def run(search: Search) -> None:

@@ -160,7 +160,9 @@ def test_corrupt_image_is_named_or_left_out(tmp_path: Path, in_memory: bool) -> 
     refused = ImageFolderDataModule(root, 16, in_memory=in_memory, validation=0)
     with pytest.raises(ValueError, match=r"class1/2.jpg: cannot be read .*corrupt='skip'"):
         list(refused.train_dataloader())
-    lenient = ImageFolderDataModule(root, 16, in_memory=in_memory, validation=0, corrupt="skip")
+    lenient = ImageFolderDataModule(
+        root, 16, in_memory=in_memory, validation=0, test=0, corrupt="skip"
+    )
     with pytest.warns(UserWarning, match=r"class1/2.jpg: cannot be read .*left out"):
         labels = torch.cat([labels for _, labels, _ in lenient.train_dataloader()])
     assert labels.bincount().tolist() == [4, 3, 4]
@@ -173,7 +175,7 @@ def test_batch_without_a_readable_image(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {"train": 2}, classes=1)
     (root / "train" / "class0" / "1.jpg").write_bytes(b"no image")
     data = ImageFolderDataModule(
-        root, 16, in_memory=False, validation=0, corrupt="skip", batch_size=1
+        root, 16, in_memory=False, validation=0, test=0, corrupt="skip", batch_size=1
     )
     with (
         pytest.warns(UserWarning, match="left out"),
@@ -204,12 +206,12 @@ def test_class_without_a_readable_image(tmp_path: Path) -> None:
 
 
 def test_folder_errors_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"root: no folder .*train"):
-        ImageFolderDataModule(tmp_path, 16)
+    with pytest.raises(FileNotFoundError, match=r"root: no folder .*nowhere"):
+        ImageFolderDataModule(tmp_path / "nowhere", 16)
     (tmp_path / "train").mkdir()
     with pytest.raises(ValueError, match=r"root: .*train holds no class folder"):
         ImageFolderDataModule(tmp_path, 16)
-    data = ImageFolderDataModule(write_folder(tmp_path, {"train": 2}), 16)
+    data = ImageFolderDataModule(write_folder(tmp_path, {"train": 2}), 16, test=0)
     with pytest.raises(FileNotFoundError, match=r"root: no folder .*val"):
         data.setup("test")
     write_image(tmp_path / "test" / "other" / "0.jpg")

@@ -80,14 +80,17 @@ def test_images_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_class_names_without_training_images(tmp_path: Path) -> None:
     write(tmp_path, ["a.png"])
-    data = ImageFolderDataModule("nowhere", 8, classes=["cat", "dog"], predict_folder=tmp_path)
+    half = (0.5, 0.5, 0.5)
+    data = ImageFolderDataModule(
+        "nowhere", 8, mean=half, std=half, classes=["cat", "dog"], predict_folder=tmp_path
+    )
     assert (data.num_classes, list(data.classes)) == (2, ["cat", "dog"])
     assert len(predict(data)) == 1
 
 
 def test_test_images_have_names_too(tmp_path: Path) -> None:
-    for part in ("train", "test"):
-        write(tmp_path / part, ["cat/1.png", "dog/1.png", "dog/2.png"])
+    write(tmp_path / "train", ["cat/1.bmp", "dog/1.bmp"])
+    write(tmp_path / "test", ["cat/1.png", "dog/1.png", "dog/2.png"])
     for in_memory in (True, False):
         data = ImageFolderDataModule(tmp_path, 8, in_memory=in_memory)
         predict(data)
