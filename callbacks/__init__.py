@@ -7,6 +7,7 @@ from callbacks.nngp_monitor import NNGPMonitor
 from callbacks.ntk_monitor import NTKMonitor
 from callbacks.prediction_writer import PredictionWriter
 from callbacks.search_progress import SearchProgressBar
+from callbacks.test_report import TestReport
 from callbacks.topology_monitor import TopologyMonitor
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "NasBench201Lookup",
     "PredictionWriter",
     "SearchProgressBar",
+    "TestReport",
     "TopologyMonitor",
 ]

@@ -13,6 +13,8 @@ from torch import Tensor
 from callbacks.outputs import run_folder
 from models.analysis.csv_file import write_csv
 
+_UNSURE = 0.6  # probability of the most probable class
+
 
 @runtime_checkable
 class NamesImages(Protocol):
@@ -31,7 +33,8 @@ class PredictionWriter(BasePredictionWriter):
 
     Its columns: `image`, the file's path below the folder that was predicted, or the number of the
     image where there are no files; `class`, the name of the most probable class, or its number
-    where classes have no names; `class_index`, its number; and its `probability`. With several
+    where classes have no names; `class_index`, its number; its `probability`; and `unsure`, `yes`
+    where that is below 0.6, which is where a person should look. With several
     processes each writes its own images to `predictions_<rank>.csv`.
 
     Raises:
@@ -65,11 +68,13 @@ class PredictionWriter(BasePredictionWriter):
                 "class": classes[index] if classes else index,
                 "class_index": index,
                 "probability": probability,
+                "unsure": "yes" if probability < _UNSURE else "",
             }
             for image, index, probability in zip(images, found.tolist(), best.tolist(), strict=True)
         ]
         write_csv(path, rows)
-        rank_zero_info(f"{len(images)} predictions written to {path}")
+        unsure = int((best < _UNSURE).sum())
+        rank_zero_info(f"{len(images)} predictions written to {path}, {unsure} of them unsure")
 
 
 def _names(trainer: pl.Trainer, batch_indices: Sequence[Any]) -> tuple[list[Any], Sequence[str]]:

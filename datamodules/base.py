@@ -246,6 +246,16 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         _check(len(images) == count, f"count: {count}, only {len(images)} images can be read")
         return self.normalise(images), data.source.labels[indices]
 
+    def examples(self, count: int) -> Tensor:
+        """Return test images as they are read, uint8 (B, C, H, W), B at most `count`.
+
+        They are spread over the whole test split.
+        """
+        data = self.dataset("test")
+        step = max(1, len(data) // count)
+        images, _ = data.source.fetch(data.indices[::step][:count], None)
+        return images
+
     def _source(self, part: str) -> ImageSource:
         if part not in self._sources:
             if part == "predict" and self.predict_folder is not None:

@@ -1,5 +1,6 @@
 """One file that runs without this project."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from models import CellClassifier
-from models.export import export
+from models.export import Photos, export
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
 GENOTYPE = (Path(__file__).parent / "data" / "darts_v2.txt").read_text().strip()
@@ -57,6 +58,38 @@ def test_onnx_gives_the_same_logits(tmp_path: Path, make: Any) -> None:
         torch.testing.assert_close(torch.from_numpy(logits), model(x), rtol=1e-4, atol=1e-4)
 
 
+def photos(model: CellClassifier, count: int = 9) -> Photos:
+    random = torch.Generator().manual_seed(0)
+    examples = torch.randint(256, (count, *model.hparams["in_shape"]), generator=random)
+    names = ["ash", "birch", "élm", "fir", "oak"]
+    return Photos((0.5, 0.4, 0.3), (0.2, 0.3, 0.2), names, examples.to(torch.uint8))
+
+
+def test_a_file_for_photos(tmp_path: Path) -> None:
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+    runtime = pytest.importorskip("onnxruntime")
+    model = cell().eval()
+    given = photos(model)
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (given.mean, given.std))
+    expected = model((given.examples / 255 - mean) / std).softmax(1)
+    written = export(model, tmp_path / "model.onnx", photos=given)
+    assert written.bytes == (tmp_path / "model.onnx").stat().st_size
+    assert written.milliseconds > 0
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    (found,) = session.run(None, {"photos": given.examples.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-5)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["classes"]) == given.classes
+    assert json.loads(metadata["in_shape"]) == [3, 16, 16]
+    assert metadata["architecture"] == CELL
+    export(model, tmp_path / "model.pt2", photos=given)
+    extra = {"metadata.json": ""}
+    program = torch.export.load(tmp_path / "model.pt2", extra_files=extra).module()
+    torch.testing.assert_close(program(given.examples), expected, rtol=1e-4, atol=1e-5)
+    assert json.loads(extra["metadata.json"]) == metadata
+
+
 def test_onnx_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.export.find_spec", lambda name: None)
     with pytest.raises(
@@ -93,7 +126,7 @@ def test_what_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     load = torch.export.load
     monkeypatch.setattr("torch.export.load", lambda path: Shifted(load(path)))
     (tmp_path / "model.pt2").write_text("old")
-    with pytest.raises(ValueError, match="output: exported logits differ from the module's by 1"):
+    with pytest.raises(ValueError, match="output: exported outputs differ from the module's by 1"):
         export(model, tmp_path / "model.pt2")
     assert (tmp_path / "model.pt2").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1

@@ -128,6 +128,10 @@ class DagSpaceClassifier(ImageClassifier):
         metrics.update(losses, logits, labels)
         return losses.sum()
 
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """As in validation."""
+        self._step(batch, self.test_metrics)
+
     def _log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
         values = metrics.compute()
         metrics.reset()

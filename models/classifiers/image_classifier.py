@@ -115,9 +115,12 @@ class ImageClassifier(pl.LightningModule):
         """As in training, without its gradient."""
         self._step(batch, self.val_metrics)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """As in training, without its gradient."""
-        self._step(batch, self.test_metrics)
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """As in validation; class probabilities (N, num_classes), for callbacks."""
+        images, labels = batch
+        logits: Tensor = self(images)
+        self.test_metrics.update(self.criterion(logits, labels), logits, labels)
+        return logits.softmax(1)
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Class probabilities (N, num_classes)."""

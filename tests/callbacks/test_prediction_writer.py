@@ -46,14 +46,14 @@ def test_a_line_per_image(tmp_path: Path, classes: Any, name: str) -> None:
     data = DigitsDataModule(batch_size=100)
     data.classes = classes
     header, *lines = rows(tmp_path, datamodule=data)
-    assert header == ["image", "class", "class_index", "probability"]
+    assert header == ["image", "class", "class_index", "probability", "unsure"]
     assert [line[0] for line in lines] == [str(i) for i in range(359)]
-    assert {tuple(line[1:]) for line in lines} == {(name, "7", "0.75")}
+    assert {tuple(line[1:]) for line in lines} == {(name, "7", "0.75", "")}
 
 
 def test_images_of_somebody_else_s_loader_have_numbers(tmp_path: Path) -> None:
     _, *lines = rows(tmp_path, DataLoader(torch.zeros(5, 1), 2))
-    assert lines == [[str(i), "7", "7", "0.75"] for i in range(5)]
+    assert lines == [[str(i), "7", "7", "0.75", ""] for i in range(5)]
 
 
 def test_predictions_of_many_networks_are_refused(tmp_path: Path) -> None:
