@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models.networks.cost import Cost, Latency, cost, latency
+from models.networks.meta import on_meta
 from models.spaces import SearchSpace
 from models.spaces.sizes import check_sizes
 
@@ -73,7 +74,9 @@ class Costs:
         if name == "latency_ms":
             return self.latency(architecture).median
         if architecture not in self._counted:
-            self._counted[architecture] = cost(self._on_meta(architecture), self.in_shape)
+            self._counted[architecture] = cost(
+                on_meta(lambda: self._network(architecture)), self.in_shape
+            )
         return float(getattr(self._counted[architecture], name))
 
     def latency(self, architecture: Any) -> Latency:
@@ -93,14 +96,6 @@ class Costs:
 
     def _network(self, architecture: Any) -> nn.Module:
         return self.space.network(architecture, self.num_classes, self.in_shape[0], **self.sizes)
-
-    def _on_meta(self, architecture: Any) -> nn.Module:
-        try:
-            with torch.device("meta"):
-                return self._network(architecture)
-        except (RuntimeError, NotImplementedError):  # its constructor reads values
-            with torch.random.fork_rng([]):
-                return self._network(architecture)
 
     def _measure(self, architecture: Any) -> Latency:
         together = torch.distributed.is_available() and torch.distributed.is_initialized()
