@@ -11,6 +11,7 @@ from models.spaces.reading import (
     read_architecture,
     space_named,
 )
+from models.spaces.transnas_micro import TransNasMicroSpace
 
 __all__ = [
     "DartsGenotype",
@@ -20,6 +21,7 @@ __all__ = [
     "ProxySetting",
     "SearchSpace",
     "SupernetSpace",
+    "TransNasMicroSpace",
     "as_space",
     "as_supernet_space",
     "read_architecture",
