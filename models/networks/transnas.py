@@ -55,7 +55,7 @@ def _stem(in_channels: int, channels: int, stride: int) -> nn.Sequential:
     )
 
 
-def _layers(
+def _cells(
     make_cell: Callable[[int, int], nn.Module],
     channels: int,
     cells_per_layer: int,
@@ -101,7 +101,7 @@ class TransNasNetwork(nn.Module):
         super().__init__()
         self.cell = cell
         self.stem = _stem(in_channels, channels, stem_stride)
-        self.layers, last = _layers(
+        self.cells, last = _cells(
             lambda maps, stride: CellModule(cell, maps, stride, operation),
             channels,
             cells_per_layer,
@@ -115,7 +115,7 @@ class TransNasNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to logits (N, num_classes)."""
-        logits: Tensor = self.head(self.layers(self.stem(x)))
+        logits: Tensor = self.head(self.cells(self.stem(x)))
         return logits
 
 
@@ -161,11 +161,11 @@ class TransNasSupernet(Supernet):
         super().__init__(("cell",), NasBench201Cell.EDGES, OPERATIONS)
         stem = _stem(in_channels, channels, stem_stride) if stem_stride else nn.Identity()
         self.stem: nn.Module = stem
-        self.layers, last = _layers(TransNasSupernetCell, channels, cells_per_layer, reductions)
+        self.cells, last = _cells(TransNasSupernetCell, channels, cells_per_layer, reductions)
         self.head = _readout(last, num_classes)
         self.mask = full_mask(1, len(self.edges), self.operations) if mask is None else mask
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to logits (N, num_classes)."""
-        logits: Tensor = self.head(self.layers(self.stem(x)))
+        logits: Tensor = self.head(self.cells(self.stem(x)))
         return logits

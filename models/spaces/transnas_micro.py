@@ -1,4 +1,4 @@
-"""The micro space of TransNAS-Bench-101: NAS-Bench-201's cell without pooling (Duan et al. 2021)."""
+"""TransNAS-Bench-101's micro space: NAS-Bench-201's cell without pooling (Duan et al. 2021)."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from models.topology import NasBench201Cell
 
 
 class TransNasMicroSpace(NasBench201Cells):
-    """Architectures are `NasBench201Cell`s of `none`, `skip_connect`, `nor_conv_1x1`, `nor_conv_3x3`.
+    """Architectures are `NasBench201Cell`s of `none`, a skip and convolutions of 1×1 and 3×3.
 
     4,096 cells (arXiv 2105.11871), in NAS-Bench-201's notation. In a cell that halves the size, a
     skip on an edge from the input is a strided convolution; depth and width are those of the other
