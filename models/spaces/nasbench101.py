@@ -22,7 +22,7 @@ _OPERATIONS = NasBench101Cell.OPERATIONS
 class NasBench101Space(SearchSpace[NasBench101Cell]):
     """Architectures are `NasBench101Cell`s, written as the benchmark's records name them.
 
-    That is JSON, `{"module_adjacency": [[0, 1], [0, 0]], "module_operations": ["input", "output"]}`.
+    `{"module_adjacency": [[0, 1], [0, 0]], "module_operations": ["input", "output"]}` is one.
     A cell that is isomorphic to another one is an architecture of its own; `canonical` gives one of
     each class. Within a class networks may differ by one map in a vertex where the vertices that
     lead to the output do not divide its maps; the benchmark takes them as the same.

@@ -74,7 +74,7 @@ def _connected(vertices: int) -> NDArray[np.int64]:
 
 
 def _reordered(codes: NDArray[np.int64], order: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return the codes after vertex `order[i]` became vertex i; too large where an edge goes back."""
+    """Return the codes with vertex `order[i]` as vertex i; too large where an edge goes back."""
     vertices = len(order)
     place_of = {edge: i for i, edge in enumerate(_places(vertices))}
     rank = {vertex: i for i, vertex in enumerate(order)}
