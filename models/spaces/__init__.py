@@ -5,6 +5,7 @@ from models.spaces.darts import DartsSpace
 from models.spaces.extremes import Extremes
 from models.spaces.genotype import DartsGenotype
 from models.spaces.nasbench201 import NasBench201Space
+from models.spaces.nds import NdsGenotype, NdsSpace
 from models.spaces.reading import (
     as_space,
     as_supernet_space,
@@ -17,6 +18,8 @@ __all__ = [
     "DartsSpace",
     "Extremes",
     "NasBench201Space",
+    "NdsGenotype",
+    "NdsSpace",
     "ProxySetting",
     "SearchSpace",
     "SupernetSpace",
