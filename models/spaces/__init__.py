@@ -6,6 +6,7 @@ from models.spaces.extremes import Extremes
 from models.spaces.genotype import DartsGenotype
 from models.spaces.nasbench101 import NasBench101Space
 from models.spaces.nasbench201 import NasBench201Space
+from models.spaces.nds import NdsGenotype, NdsSpace
 from models.spaces.reading import (
     as_space,
     as_supernet_space,
@@ -20,6 +21,8 @@ __all__ = [
     "Extremes",
     "NasBench101Space",
     "NasBench201Space",
+    "NdsGenotype",
+    "NdsSpace",
     "ProxySetting",
     "SearchSpace",
     "SupernetSpace",
