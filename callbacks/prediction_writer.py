@@ -40,6 +40,7 @@ class PredictionWriter(BasePredictionWriter):
 
     def __init__(self) -> None:
         super().__init__(write_interval="epoch")
+        self._said = ""
 
     def write_on_epoch_end(
         self,
@@ -69,7 +70,13 @@ class PredictionWriter(BasePredictionWriter):
             for image, index, probability in zip(images, found.tolist(), best.tolist(), strict=True)
         ]
         write_csv(path, rows)
-        rank_zero_info(f"{len(images)} predictions written to {path}")
+        self._said = f"{len(images)} predictions written to {path}"
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say where they are, now that the progress bar has ended its line."""
+        if self._said:
+            rank_zero_info(self._said)
+        self._said = ""
 
 
 def _names(trainer: pl.Trainer, batch_indices: Sequence[Any]) -> tuple[list[Any], Sequence[str]]:

@@ -1,6 +1,7 @@
 """Lightning's Trainer, with what the command line can do besides."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ class ArchitectureTrainer(Trainer):
         model: LightningModule,
         datamodule: LightningDataModule | None = None,
         ckpt_path: str | None = None,
-        output: str = "model.pt2",
+        output: str | None = None,
         weights_only: bool | None = None,
     ) -> None:
         """Write a trained network to one file, checked to give the same logits.
@@ -38,7 +39,8 @@ class ArchitectureTrainer(Trainer):
             model: the module.
             datamodule: not used; its arguments shape the module.
             ckpt_path: whose weights to export; by default those at initialisation.
-            output: file to write, ending in .pt2 (`torch.export`) or .onnx.
+            output: file to write, ending in .pt2 (`torch.export`) or .onnx; by default `model.pt2`
+                beside the checkpoint.
             weights_only: not used; the config that a fit leaves has it, and it is always so here.
         """
         if isinstance(model, Search):
@@ -51,5 +53,6 @@ class ArchitectureTrainer(Trainer):
                 model.load_state_dict(content["state_dict"])
             except RuntimeError as error:
                 raise ValueError(misfit(error)) from error
+        output = output or str(Path(ckpt_path or "").with_name("model.pt2"))
         export(model, output)
         rank_zero_info(f"{type(model).__name__} written to {output}: images to logits, any batch")

@@ -65,7 +65,6 @@ def _reserve(path: Path) -> Path:
         raise ValueError(f"output: {path} is a folder, expected a file")
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
     except OSError as error:
         raise ValueError(f"output: cannot write {path}: {error.strerror}") from error
@@ -82,7 +81,7 @@ def _write_onnx(program: Any, path: Path) -> Callable[[Tensor], Tensor]:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise ValueError(
-            f"output: .onnx needs {', '.join(missing)}: pip install '.[onnx]', or take .pt2"
+            f"output: .onnx needs {', '.join(missing)}: pip install -e '.[onnx]', or take .pt2"
         )
     import onnxruntime
 
