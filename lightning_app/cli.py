@@ -86,7 +86,10 @@ class ArchitectureCLI(LightningCLI):
         Checkpoints written from Python do not name their class: they are of the given one.
         Lightning's own way, which imports the class that a file names, does not see the path.
         """
-        self.config = parser.parse_args(args)
+        try:
+            self.config = parser.parse_args(args)
+        except UnicodeDecodeError:
+            fail("config: expected a YAML file, not binary; a checkpoint follows --ckpt_path")
         subcommand = self.config.subcommand
         config = self.config[subcommand]
         seed = config.seed_everything
@@ -108,6 +111,9 @@ class ArchitectureCLI(LightningCLI):
             for name in ("space", "architecture"):
                 arguments.pop(name, None)
         given = config.model.class_path
+        if config.get("data"):  # links give what the class takes of these
+            for name in ("num_classes", "in_shape"):
+                arguments.pop(name, None)
         class_path = arguments.pop("_class_path", given)
         # By name alone: files have moved, and a path that a file holds is not imported.
         if class_path.rpartition(".")[2] != given.rpartition(".")[2]:
@@ -266,6 +272,8 @@ def main(args: list[str] | None = None) -> None:
         if not isinstance(error, MISTAKES) or raised_in_step(error):
             raise
         fail(one_line(str(error)), error)
+    finally:
+        words.clear_up()
 
 
 def _is_news(record: logging.LogRecord) -> bool:

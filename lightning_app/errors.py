@@ -72,9 +72,12 @@ def raised_in_restoring(error: BaseException) -> bool:
 
 def not_written(error: BaseException) -> str | None:
     """One line for a method that somebody's class leaves to be written; else None."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    if isinstance(error, IndexError) and frame.f_globals["__name__"].startswith("jsonargparse."):
+        # It wraps what a constructor raises, and cannot wrap what has no text.
+        return "a class of this run raises an error without a text, such as NotImplementedError"
     if not isinstance(error, NotImplementedError):
         return None
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
     if not linecache.getline(frame.f_code.co_filename, line).strip().startswith("raise"):
         return None  # of torch, for a type or a device
     return f"{frame.f_code.co_qualname}: not implemented; {error}".removesuffix("; ")
@@ -113,6 +116,8 @@ def one_line(message: str) -> str:
     It indents what is nested, and has options in double quotes.
     """
     lines = [line for line in message.splitlines() if line.strip() not in ("", _NOT_NONE)]
+    if not any(line.lstrip().startswith("- ") for line in lines):
+        return " ".join(message.split())
     depths = [len(line) - len(line.lstrip(" -")) for line in lines]
     first = depths.index(max(depths))
     around, outer = [lines[first]], depths[first]
@@ -120,8 +125,6 @@ def one_line(message: str) -> str:
         if depth < outer:
             around.insert(0, line)
             outer = depth
-    if len(around) == 1:
-        return " ".join(message.split())
     option = ".".join(line.split('"')[1] for line in around[:-1] if line.count('"') == 2)
     inner = takewhile(lambda i: depths[i] == depths[first], range(first, len(lines)))
     reasons = "; ".join(dict.fromkeys(lines[i].strip(" -") for i in inner))

@@ -17,6 +17,7 @@ class LastWords(Callback):
     def __init__(self) -> None:
         self._folders: list[Path] = []
         self._steps = 0
+        self._in_vain = False
 
     @rank_zero_only
     def watch(self, trainer: Trainer) -> None:
@@ -31,15 +32,18 @@ class LastWords(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Add the note, or leave nothing behind."""
+        """Add the note."""
         if trainer.progress_bar_callback and trainer.is_global_zero:
             print(flush=True)  # the bar's line has no end yet
         if trainer.state.fn != TrainerFn.FITTING:
             return
         if hint := how_to_go_on(trainer):
             exception.add_note(hint)
-        elif not self._steps:
-            for folder in self._folders:
-                shutil.rmtree(folder, ignore_errors=True)
-                with suppress(OSError):  # others beside it
-                    folder.parent.rmdir()
+        self._in_vain = not hint and not self._steps
+
+    def clear_up(self) -> None:
+        """Remove what a fit without a step has left, when loggers have closed their files."""
+        for folder in self._folders if self._in_vain else ():
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # others beside it
+                folder.parent.rmdir()

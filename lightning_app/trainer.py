@@ -53,6 +53,7 @@ class ArchitectureTrainer(Trainer):
                 model.load_state_dict(content["state_dict"])
             except RuntimeError as error:
                 raise ValueError(misfit(error)) from error
-        output = output or str(Path(ckpt_path or "").with_name("model.pt2"))
+        if output is None:
+            output = str(Path(ckpt_path or "here").with_name("model.pt2"))
         export(model, output)
         rank_zero_info(f"{type(model).__name__} written to {output}: images to logits, any batch")

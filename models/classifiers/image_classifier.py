@@ -45,7 +45,7 @@ class ImageClassifier(pl.LightningModule):
         scheduler: called with the optimizer, stepped once per epoch; none by default.
 
     Raises:
-        ValueError: another loss.
+        ValueError: another loss, or a single class.
     """
 
     def __init__(
@@ -64,6 +64,11 @@ class ImageClassifier(pl.LightningModule):
         self.remove_ignored_hparams(objects)
         if loss not in ("cross_entropy", "mse"):
             raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
+        if num_classes < 2:
+            raise ValueError(
+                f"num_classes: expected 2 or more, got {num_classes}; "
+                "a folder of images has one subfolder for each class"
+            )
         self.network = network
         self.num_classes = num_classes
         self.criterion = F.cross_entropy if loss == "cross_entropy" else self._one_hot_mse

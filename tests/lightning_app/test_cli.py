@@ -94,7 +94,11 @@ def test_arguments_that_are_missing(
         ("seed_everything", "seed_evrything", "Subcommand 'fit' does not accept .*'seed_evryth"),
         ("probe_size: 64", "prob_size: 64", "trainer.callbacks: Option 'prob_size' is not acc"),
         ('"2_21_112"', "2_21_112", "model.dag: Expected a <class 'str'>. Got value: 221112"),
-        ("max_epochs: 15", "max_epochs: [1", "Parser key .config.: Problems parsing config: .* line 20"),
+        (
+            "max_epochs: 15",
+            "max_epochs: [1",
+            "Problems parsing config: .* line 20",
+        ),
     ],
 )
 def test_mistakes_in_a_config(
