@@ -2,6 +2,7 @@
 
 from callbacks.dag_space_report import DagSpaceReport
 from callbacks.indicator_ranking import IndicatorRanking
+from callbacks.moving_average import ExponentialMovingAverage
 from callbacks.nasbench201_lookup import NasBench201Lookup
 from callbacks.nngp_monitor import NNGPMonitor
 from callbacks.ntk_monitor import NTKMonitor
@@ -12,6 +13,7 @@ from callbacks.topology_monitor import TopologyMonitor
 
 __all__ = [
     "DagSpaceReport",
+    "ExponentialMovingAverage",
     "IndicatorRanking",
     "NNGPMonitor",
     "NTKMonitor",

@@ -43,6 +43,7 @@ class PredictionWriter(BasePredictionWriter):
 
     def __init__(self) -> None:
         super().__init__(write_interval="epoch")
+        self._said = ""
 
     def write_on_epoch_end(
         self,
@@ -74,7 +75,13 @@ class PredictionWriter(BasePredictionWriter):
         ]
         write_csv(path, rows)
         unsure = int((best < _UNSURE).sum())
-        rank_zero_info(f"{len(images)} predictions written to {path}, {unsure} of them unsure")
+        self._said = f"{len(images)} predictions written to {path}, {unsure} of them unsure"
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say where they are, now that the progress bar has ended its line."""
+        if self._said:
+            rank_zero_info(self._said)
+        self._said = ""
 
 
 def _names(trainer: pl.Trainer, batch_indices: Sequence[Any]) -> tuple[list[Any], Sequence[str]]:

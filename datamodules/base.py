@@ -287,6 +287,11 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         if self.split_file is None:
             fraction = 0.5 if self.split == "nasbench201" else self.validation
             rest, held_out = stratified_split(labels, fraction, self.seed)
+            _check(
+                len(held_out) > 0 or fraction == 0,
+                f"validation: {fraction} of {len(labels)} images holds none out, expected 0 or a "
+                "larger share",
+            )
             origin = f"seed {self.seed}"
         else:
             listed, rest, held_out = published_split(self.split_file)

@@ -15,10 +15,14 @@ def main(args: list[str] | None = None) -> None:
     if given == ["--version"]:
         print(version("architecture-convergence"))
         return
-    # torch and Lightning take seconds to import: not before they are needed.
-    from lightning_app.cli import main as run
+    try:
+        # torch and Lightning take seconds to import: not before they are needed.
+        from lightning_app.cli import main as run
 
-    run(args)
+        run(args)
+    except KeyboardInterrupt:
+        sys.stderr.write("lightning: stopped by Ctrl-C\n")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,6 @@ class SafeCheckpointIO(TorchCheckpointIO):
     address with all the code in it.
     """
 
-    has_read = False
-    """Whether a checkpoint has been read."""
-
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
@@ -67,5 +64,4 @@ class SafeCheckpointIO(TorchCheckpointIO):
             raise ValueError(
                 "weights_only: expected true: false would run any code that is in a checkpoint"
             )
-        self.has_read = True
         return super().load_checkpoint(path, map_location, weights_only=True)

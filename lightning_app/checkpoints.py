@@ -13,7 +13,7 @@ _KEYWORDS = ("best", "last", "hpc", "registry")
 
 
 def checkpoint_arguments(path: str) -> dict[str, Any]:
-    """The hyper-parameters in a checkpoint; none for keywords, URLs and folders.
+    """The hyper-parameters in a checkpoint; none for keywords and URLs.
 
     Refuses a file that Lightning would stumble over later.
 
@@ -22,8 +22,12 @@ def checkpoint_arguments(path: str) -> dict[str, Any]:
         ValueError: no checkpoint of Lightning, or one that cannot be read with `weights_only`.
     """
     keyword = path.partition(":")[0] in _KEYWORDS and not os.path.exists(path)
-    if keyword or "://" in path or os.path.isdir(path):
+    if keyword or "://" in path:
         return {}
+    if os.path.isdir(path):
+        inside = [*Path(path).glob("*.ckpt"), *Path(path).glob("checkpoints/*.ckpt")]
+        such = f", such as {inside[-1]}" if inside else ""
+        raise ValueError(f"ckpt_path: {path} is a folder, expected a file{such}")
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f"ckpt_path: no file {path}; expected a checkpoint, or one of {', '.join(_KEYWORDS)}"

@@ -1,5 +1,7 @@
 """The command line: Lightning's own, with links from data to model and a last line that helps."""
 
+import logging
+import sys
 import warnings
 from typing import Any
 
@@ -16,17 +18,20 @@ import datamodules  # noqa: F401
 import lightning_app.strategy  # noqa: F401  # registers `search`
 from lightning_app.after_fit import OpenTestData
 from lightning_app.checkpoints import checkpoint_arguments, misfit
+from lightning_app.checks import FitChecks
 from lightning_app.errors import (
     MISTAKES,
-    OneLineParser,
     debugging,
     device_error,
     fail,
     lost_process,
+    not_written,
     one_line,
+    raised_in_restoring,
     raised_in_step,
     stopped,
 )
+from lightning_app.hints import hint
 from lightning_app.last_words import LastWords
 from lightning_app.process_group import leave_group_at_exit
 from lightning_app.resume import continue_last
@@ -35,6 +40,9 @@ from lightning_app.trainer import ArchitectureTrainer
 from lightning_app.usage import DESCRIPTION, SUBCOMMANDS
 from models import ImageClassifier
 from models.search import Search
+
+_BY_CLASS = "--callbacks."
+"""`--callbacks.NTKMonitor.probe_size 32` is an argument of that callback, wherever it stands."""
 
 LOGGER = {
     "class_path": "pytorch_lightning.loggers.TensorBoardLogger",
@@ -52,6 +60,14 @@ class ArchitectureCLI(LightningCLI):
 
     _logger_asked_for: Any = None  # where `--ckpt_path last` gave it the folder of a run
     _checkpoint: str | None = None
+    _shape_asked_for: dict[str, Any]
+
+    def __init__(self, args: list[str], words: LastWords, **kwargs: Any) -> None:
+        # Classes of callbacks whose arguments are given by name.
+        given = (arg for arg in args if arg.startswith(_BY_CLASS))
+        self._named = {arg.removeprefix(_BY_CLASS).partition(".")[0] for arg in given}
+        self._words = words
+        super().__init__(args=args, **kwargs)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -66,6 +82,8 @@ class ArchitectureCLI(LightningCLI):
         parser.add_argument(
             "--test_after_fit", type=bool, default=False, help="Test the final weights after `fit`."
         )
+        for name in self._named:
+            parser.add_argument(_BY_CLASS + name, type=dict[str, Any], default={})
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """The arguments that a checkpoint holds override those given, as in Lightning.
@@ -73,9 +91,19 @@ class ArchitectureCLI(LightningCLI):
         Checkpoints written from Python do not name their class: they are of the given one.
         Lightning's own way, which imports the class that a file names, does not see the path.
         """
-        super().parse_arguments(parser, args)
+        try:
+            self.config = parser.parse_args(args)
+        except UnicodeDecodeError:
+            fail("config: expected a YAML file, not binary; a checkpoint follows --ckpt_path")
         subcommand = self.config.subcommand
         config = self.config[subcommand]
+        seed = config.seed_everything
+        if not 0 <= seed < 2**32:
+            fail(f"seed_everything: {seed}, expected 0 to {2**32 - 1}, or true for any")
+        self._give_callbacks_their_arguments(parser, subcommand)
+        config = self.config[subcommand]
+        model = config.model.get("init_args", {})
+        self._shape_asked_for = {name: model.get(name) for name in ("num_classes", "in_shape")}
         if subcommand == "fit" and config.get("ckpt_path") == "last":
             self._logger_asked_for = config.clone()["trainer.logger"]
         continue_last(config, subcommand)
@@ -88,6 +116,9 @@ class ArchitectureCLI(LightningCLI):
             for name in ("space", "architecture"):
                 arguments.pop(name, None)
         given = config.model.class_path
+        if config.get("data"):  # links give what the class takes of these
+            for name in ("num_classes", "in_shape"):
+                arguments.pop(name, None)
         class_path = arguments.pop("_class_path", given)
         # By name alone: files have moved, and a path that a file holds is not imported.
         if _class_name(class_path) != _class_name(given):
@@ -95,14 +126,30 @@ class ArchitectureCLI(LightningCLI):
         if not arguments:
             return
         model = {"class_path": given, "dict_kwargs": arguments}
-        parser.exit_on_error = False
         try:
             self.config = parser.parse_object({subcommand: {"model": model}}, self.config)
         except ArgumentError as error:
             reason = one_line(str(error))
             fail(f"ckpt_path: the arguments in {path} do not fit this model: {reason}")
-        finally:
-            parser.exit_on_error = True
+
+    def _give_callbacks_their_arguments(self, parser: Any, subcommand: str) -> None:
+        """Merge `--callbacks.<class>.<argument>` into the callbacks of the trainer."""
+        by_class = self.config[subcommand].pop("callbacks", {})
+        if not by_class:
+            return
+        given = self.config[subcommand].trainer.callbacks or []
+        entries = [one.as_dict() for one in (given if isinstance(given, list) else [given])]
+        classes = [one["class_path"].rpartition(".")[2] for one in entries]
+        for name, arguments in by_class.items():
+            if name not in classes:
+                fail(
+                    f"callbacks.{name}: this run has {', '.join(classes) or 'no callbacks'}; "
+                    f"add it by --trainer.callbacks+={name}"
+                )
+            entry = entries[classes.index(name)]
+            entry["init_args"] = entry.get("init_args", {}) | arguments
+        trainer = {"trainer": {"callbacks": entries}}
+        self.config = parser.parse_object({subcommand: trainer}, self.config)
 
     def before_instantiate_classes(self) -> None:
         """A model that takes its shape from the data needs data."""
@@ -115,6 +162,10 @@ class ArchitectureCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """A search draws from its images itself: `fit` would take its candidates from there."""
         super().instantiate_classes()
+        for name, asked in self._shape_asked_for.items():
+            known = getattr(self.datamodule, name, None)
+            if asked is not None and known is not None and _plain(asked) != _plain(known):
+                fail(f"model.{name}: {_plain(asked)}, but the images of data have {_plain(known)}")
         if self._logger_asked_for is not None:
             # What the run leaves as its config starts anew, and not in its folder.
             config = self.config[self.subcommand]
@@ -150,6 +201,7 @@ class ArchitectureCLI(LightningCLI):
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.save_last is None:
                 callback.save_last = True  # what `--ckpt_path last` goes on from
+        self._words.watch(trainer)
         return trainer
 
     def after_fit(self) -> None:
@@ -197,19 +249,20 @@ def main(args: list[str] | None = None) -> None:
     # Lightning's own use of torch; nothing that a user could change.
     warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
     # The figures of this project are the same on every rank.
-    ours = r".*self\.log\('(train|val|test|search|ntk|effective_)"
-    warnings.filterwarnings("ignore", message=f"{ours}.*sync_dist=True")
-    # `validation: 0` asks for no validation.
     warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_news)
+    args = sys.argv[1:] if args is None else args
+    sys.argv[1:] = []  # Lightning warns where both are given
     words = LastWords()
-    always = [callbacks.PredictionWriter(), StopTogether(), words]
-    described: dict[str, Any] = {name: {"description": text} for name, text in SUBCOMMANDS.items()}
+    always = [callbacks.PredictionWriter(), StopTogether(), FitChecks(), words]
+    strict = {"exit_on_error": False, "allow_abbrev": False}
+    described = {name: {"description": text, **strict} for name, text in SUBCOMMANDS.items()}
     try:
         ArchitectureCLI(
             args=args,
+            words=words,
             trainer_class=ArchitectureTrainer,
-            parser_class=OneLineParser,
-            parser_kwargs={"description": DESCRIPTION, **described},
+            parser_kwargs={"description": DESCRIPTION, **strict, **described},
             auto_configure_optimizers=False,
             trainer_defaults={"callbacks": always, "logger": LOGGER},
             save_config_kwargs={"overwrite": True},
@@ -223,12 +276,23 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         if debugging():
             raise
-        if line := device_error(error):
-            fail(line, error)
-        if words.restoring and not isinstance(error, OSError):
+        if isinstance(error, ArgumentError):
+            fail(one_line(str(error)) + hint(str(error), args))
+        if raised_in_restoring(error) and not isinstance(error, OSError):
             fail(misfit(error), error)
-        if line := lost_process(error):
+        if line := device_error(error) or lost_process(error) or not_written(error):
             fail(line, error)
         if not isinstance(error, MISTAKES) or raised_in_step(error):
             raise
         fail(one_line(str(error)), error)
+    finally:
+        words.clear_up()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message of Lightning's is about this run, and no offer of another product."""
+    return not record.getMessage().startswith(("\N{ELECTRIC LIGHT BULB}", "TPU available: False"))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,17 +1,18 @@
 """One clear line for a mistake on the command line, in a config or in the data."""
 
 import errno
+import linecache
 import os
 import re
 import sys
 import traceback
 from itertools import takewhile
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.trainer.connectors import checkpoint_connector
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -27,8 +28,9 @@ _LOST = re.compile(
     r"Connection (closed|reset) by peer|Broken pipe|[Rr]emote (process exited|server shutdown)"
     r"|communicator was aborted"
 )
+
+
 _NOT_NONE = "- Expected a <class 'NoneType'>"  # of every optional argument
-_KEY = re.compile(r'Parser key "([^"]+)":')
 
 
 def fail(message: str, error: BaseException | None = None) -> NoReturn:
@@ -62,6 +64,25 @@ def stopped(error: SystemExit | KeyboardInterrupt) -> None:
     sys.exit(code)
 
 
+def raised_in_restoring(error: BaseException) -> bool:
+    """Whether it went wrong while Lightning restored a checkpoint."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_filename == checkpoint_connector.__file__ for frame, _ in frames)
+
+
+def not_written(error: BaseException) -> str | None:
+    """One line for a method that somebody's class leaves to be written; else None."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    if isinstance(error, IndexError) and frame.f_globals["__name__"].startswith("jsonargparse."):
+        # It wraps what a constructor raises, and cannot wrap what has no text.
+        return "a class of this run raises an error without a text, such as NotImplementedError"
+    if not isinstance(error, NotImplementedError):
+        return None
+    if not linecache.getline(frame.f_code.co_filename, line).strip().startswith("raise"):
+        return None  # of torch, for a type or a device
+    return f"{frame.f_code.co_qualname}: not implemented; {error}".removesuffix("; ")
+
+
 def raised_in_step(error: BaseException) -> bool:
     """Whether it went wrong within a model's step: a bug, whose traceback matters."""
     if isinstance(error, OSError) and error.errno in _DISK:
@@ -89,36 +110,22 @@ def debugging() -> bool:
     return os.environ.get("JSONARGPARSE_DEBUG", "").lower() == "true"
 
 
-class OneLineParser(LightningArgumentParser):
-    """Lightning's parser, whose errors are one line without the usage text, exit code 2.
-
-    Abbreviated options are refused: `--trainer.max_epoch` is a mistake, not `max_epochs`.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("allow_abbrev", False)
-        super().__init__(*args, **kwargs)
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Report a mistake once; a nested parser raises, and its parent reports."""
-        if not self.exit_on_error or debugging():
-            super().error(message, ex)
-        fail(one_line(message))
-
-
 def one_line(message: str) -> str:
-    """The argument and the innermost reasons of a message in which jsonargparse nests them."""
+    """The option and the innermost reasons of a message in which jsonargparse nests them.
+
+    It indents what is nested, and has options in double quotes.
+    """
     lines = [line for line in message.splitlines() if line.strip() not in ("", _NOT_NONE)]
     if not any(line.lstrip().startswith("- ") for line in lines):
-        return _KEY.sub(r"\1:", " ".join(message.split()))
+        return " ".join(message.split())
     depths = [len(line) - len(line.lstrip(" -")) for line in lines]
     first = depths.index(max(depths))
-    keys: list[str] = []
-    outer = depths[first]
+    around, outer = [lines[first]], depths[first]
     for line, depth in reversed([*zip(lines, depths, strict=True)][:first]):
         if depth < outer:
+            around.insert(0, line)
             outer = depth
-            keys = _KEY.findall(line) + keys
+    option = ".".join(line.split('"')[1] for line in around[:-1] if line.count('"') == 2)
     inner = takewhile(lambda i: depths[i] == depths[first], range(first, len(lines)))
     reasons = "; ".join(dict.fromkeys(lines[i].strip(" -") for i in inner))
-    return f"{'.'.join(keys)}: {reasons}" if keys else reasons
+    return f"{option}: {reasons}" if option else reasons

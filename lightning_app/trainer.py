@@ -1,6 +1,7 @@
 """Lightning's Trainer, with what the command line can do besides."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ class ArchitectureTrainer(Trainer):
         model: LightningModule,
         datamodule: LightningDataModule | None = None,
         ckpt_path: str | None = None,
-        output: str = "model.pt2",
+        output: str | None = None,
         weights_only: bool | None = None,
     ) -> None:
         """Write a trained network to one file, checked to give the same answers.
@@ -41,7 +42,8 @@ class ArchitectureTrainer(Trainer):
             model: the module.
             datamodule: whose photos the file takes, and whose test images it is checked on.
             ckpt_path: whose weights to export; by default those at initialisation.
-            output: file to write, ending in .pt2 (`torch.export`) or .onnx.
+            output: file to write, ending in .pt2 (`torch.export`) or .onnx; by default `model.pt2`
+                beside the checkpoint.
             weights_only: not used; the config that a fit leaves has it, and it is always so here.
         """
         if isinstance(model, Search):
@@ -57,6 +59,8 @@ class ArchitectureTrainer(Trainer):
             state = content.get(type(datamodule).__qualname__)
             if datamodule is not None and state is not None:
                 datamodule.load_state_dict(state)
+        if output is None:
+            output = str(Path(ckpt_path or "here").with_name("model.pt2"))
         written = export(model, output, photos=_photos(datamodule))
         shape = ", ".join(map(str, model.hparams["in_shape"]))
         rank_zero_info(

@@ -150,7 +150,6 @@ def _reserve(path: Path) -> Path:
         raise ValueError(f"output: {path} is a folder, expected a file")
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
     except OSError as error:
         raise ValueError(f"output: cannot write {path}: {error.strerror}") from error

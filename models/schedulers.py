@@ -1,7 +1,12 @@
-"""A schedule that a config can name: torch's own, put together."""
+"""A schedule that a config can name, and a look ahead at any."""
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 _LAST = 5
 
@@ -27,6 +32,7 @@ class WarmupLinear(LambdaLR):
             raise ValueError(
                 f"warmup: expected 1 to {epochs - _LAST - 1} of {epochs} epochs, got {warmup}"
             )
+        self.epochs = epochs
         line = epochs - _LAST
 
         def share(epoch: int) -> float:
@@ -37,3 +43,29 @@ class WarmupLinear(LambdaLR):
             return max(epochs - epoch, 0) / (_LAST * line)
 
         super().__init__(optimizer, share)
+
+
+def rehearse(make: Callable[[Optimizer], Any], optimizer: Optimizer, epochs: int) -> None:
+    """Step a schedule through all epochs, so that one which cannot is refused before training.
+
+    Args:
+        make: optimizer to scheduler.
+        optimizer: left as it is.
+        epochs: how often the schedule will be stepped.
+
+    Raises:
+        Exception: whatever the schedule raises.
+    """
+    twin = copy.copy(optimizer)
+    twin.param_groups = [
+        copy.deepcopy({k: v for k, v in group.items() if k != "params"})
+        | {"params": group["params"]}
+        for group in optimizer.param_groups
+    ]
+    scheduler = make(twin)
+    if isinstance(scheduler, ReduceLROnPlateau):  # steps by what is measured
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no step of the optimizer before
+        for _ in range(epochs):
+            scheduler.step()

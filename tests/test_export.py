@@ -32,7 +32,7 @@ def images(model: Any, count: int = 7) -> torch.Tensor:
 @pytest.mark.parametrize("make", [cell, darts])
 def test_an_exported_program_gives_the_same_logits(tmp_path: Path, make: Any) -> None:
     model = make().train()
-    path = tmp_path / "new" / "model.pt2"
+    path = tmp_path / "model.pt2"
     export(model, path)
     assert model.training
     assert [p.name for p in path.parent.iterdir()] == ["model.pt2"]
@@ -116,8 +116,10 @@ def test_paths_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"output: .*folder\.pt2 is a folder, expected a file"):
         export(cell(), tmp_path / "folder.pt2")
-    with pytest.raises(ValueError, match=r"output: cannot write .*model\.pt2: File exists"):
+    with pytest.raises(ValueError, match=r"output: cannot write .*model\.pt2: Not a directory"):
         export(cell(), tmp_path / "file" / "model.pt2")
+    with pytest.raises(ValueError, match=r"output: cannot write .*pt2: No such file or directory"):
+        export(cell(), tmp_path / "mistyped" / "model.pt2")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.pt2"]
 
 

@@ -132,14 +132,16 @@ class DagSpaceClassifier(ImageClassifier):
         """As in validation."""
         self._step(batch, self.test_metrics)
 
-    def _log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
+    def _log_epoch(self, stage: str, metrics: EpochMetrics) -> dict[str, Tensor]:
         values = metrics.compute()
         metrics.reset()
+        means = {f"{stage}/{name}": value.mean() for name, value in values.items()}
+        self.log_dict(means, prog_bar=True)
         for name, value in values.items():
-            self.log(f"{stage}/{name}", value.mean(), prog_bar=True)
             if stage != "test" and not self.trainer.sanity_checking:
                 by_epoch = self._history.setdefault(f"{stage}/{name}", {})
                 by_epoch[self.current_epoch + 1] = value.cpu()
+        return means
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Class probabilities (N, K, num_classes): images first, as batches are joined there."""

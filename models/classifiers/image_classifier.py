@@ -1,20 +1,25 @@
 """Training a network to classify images."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.cli import LightningCLI, LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities import rank_zero_warn
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
 from models.classifiers.metrics import ClassificationMetrics, EpochMetrics
+from models.schedulers import rehearse
 
 Loss = Literal["cross_entropy", "mse"]
 Batch = tuple[Tensor, Tensor]
 
 _LOOK_EVERY = 50  # batches
+_LEARNED = 2  # epoch after which accuracy should have left chance, from 0
 _PLAIN = (str, int, float, list, tuple, dict, type(None))
 
 
@@ -40,7 +45,7 @@ class ImageClassifier(pl.LightningModule):
         scheduler: called with the optimizer, stepped once per epoch; none by default.
 
     Raises:
-        ValueError: another loss.
+        ValueError: another loss, or a single class.
     """
 
     def __init__(
@@ -59,6 +64,11 @@ class ImageClassifier(pl.LightningModule):
         self.remove_ignored_hparams(objects)
         if loss not in ("cross_entropy", "mse"):
             raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
+        if num_classes < 2:
+            raise ValueError(
+                f"num_classes: expected 2 or more, got {num_classes}; "
+                "a folder of images has one subfolder for each class"
+            )
         self.network = network
         self.num_classes = num_classes
         self.criterion = F.cross_entropy if loss == "cross_entropy" else self._one_hot_mse
@@ -96,11 +106,12 @@ class ImageClassifier(pl.LightningModule):
         metrics.update(loss, logits, labels)
         return loss
 
-    def _log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
+    def _log_epoch(self, stage: str, metrics: EpochMetrics) -> dict[str, Tensor]:
         values = {f"{stage}/{name}": value for name, value in metrics.compute().items()}
         # No sync_dist: the figures are of all ranks already, and the first one's progress bar would
         # reduce them while the others wait elsewhere.
         self.log_dict(values, prog_bar=True)
+        return values
 
     def setup(self, stage: str) -> None:
         """Start the figures anew: an interrupted run leaves half an epoch behind."""
@@ -156,7 +167,14 @@ class ImageClassifier(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the epoch's figures."""
         self._refuse_loss_that_is_not_finite()
-        self._log_epoch("train", self.train_metrics)
+        values = self._log_epoch("train", self.train_metrics)
+        accuracy = values.get("train/accuracy")
+        chance = 1 / self.num_classes
+        if self.current_epoch == _LEARNED and accuracy is not None and accuracy < 1.1 * chance:
+            rank_zero_warn(
+                f"train/accuracy: {float(accuracy):.3f} after {_LEARNED + 1} epochs is chance; "
+                "optimizer: another learning rate (the default is the paper's 1e-5)?"
+            )
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's figures."""
@@ -167,10 +185,27 @@ class ImageClassifier(pl.LightningModule):
         self._log_epoch("test", self.test_metrics)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The injected optimizer and, if there is one, scheduler."""
-        optimizer = self.make_optimizer(self.parameters())
-        scheduler = self.make_scheduler(optimizer) if self.make_scheduler else None
+        """The injected optimizer and, if there is one, scheduler.
+
+        Raises:
+            ValueError: an argument that one of them refuses, or a schedule that cannot be stepped
+                to the last epoch.
+        """
+        optimizer = _made("optimizer", self.make_optimizer, self.parameters())
+        scheduler = None
+        if self.make_scheduler is not None:
+            epochs = (self.trainer.max_epochs or 1) if self._trainer is not None else 1
+            _made("scheduler", partial(rehearse, self.make_scheduler, epochs=epochs), optimizer)
+            scheduler = _made("scheduler", self.make_scheduler, optimizer)
         configured: OptimizerLRScheduler = LightningCLI.configure_optimizers(
             self, optimizer, scheduler
         )
         return configured
+
+
+def _made(name: str, make: Callable[[Any], Any], of: Any) -> Any:
+    """Call what was given as an argument. Raises ValueError with its name for what it refuses."""
+    try:
+        return make(of)
+    except (ArithmeticError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error

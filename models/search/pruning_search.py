@@ -85,6 +85,12 @@ class PruningSearch(Search):
                 "batch_norm: for the default scores alone; give it to those of `scores`"
             )
         self.space = as_supernet_space(space, type(self).__name__)
+        most = sum(operation != "none" for operation in self.space.operations) - 1
+        if prune_number > most:
+            raise ValueError(
+                f"prune_number: expected 1 to {most}, for one of the {most + 1} operations of an "
+                f"edge of {self.space.name} stays, got {prune_number}"
+            )
         if supernet is not None:
             check_sizes(self.space.supernet, supernet, f"{self.space.name} supernets", "supernet")
         self.depth_width = depth_width

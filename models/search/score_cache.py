@@ -16,22 +16,21 @@ class ScoreCache:
     left of such a line is skipped.
 
     Args:
-        path: the file, made when the first score comes; its folder is made at once.
+        path: the file; it and its folder are made at once.
         setting: what scores depend on beside indicator, seed and architecture, as builtins.
         seed: of weights and images.
 
     Raises:
-        ValueError: the file is something else, or cannot be there.
+        ValueError: the file is something else, or cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], setting: dict[str, Any], seed: int) -> None:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.open("ab").close()
         except OSError as error:
-            raise ValueError(f"cache: no folder for {path}: {error.strerror}") from error
-        if self.path.is_dir():
-            raise ValueError(f"cache: {path} is a folder, expected a file")
+            raise ValueError(f"cache: {path} cannot be written: {error.strerror}") from error
         self._setting = json.loads(json.dumps(setting))
         self._seed = seed
         self._scores: dict[tuple[str, str], float] = {}
@@ -64,8 +63,6 @@ class ScoreCache:
         self._scores[_key(indicator, architecture)] = score
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        if not self.path.exists():
-            return
         for number, raw in enumerate(self.path.read_bytes().splitlines(), start=1):
             if not raw.strip():
                 continue

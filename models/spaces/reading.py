@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,12 @@ def read_architecture(space: SearchSpace, given: str) -> Any:
     origin = ""
     if text.endswith(".json"):
         text, origin = _from_file(space, text), f" in {text}"
+    elif os.path.exists(text):
+        kind = "a folder" if os.path.isdir(text) else "no architecture.json"
+        raise ValueError(
+            f"architecture: {text} is {kind}; expected the file of a search, such as "
+            "runs/search_quickstart/version_0/architecture.json"
+        )
     try:
         return space.parse(text)
     except ValueError as error:

@@ -58,13 +58,13 @@ def config(old: str = "", new: str = "") -> str:
         ("--model.dag 0_00_000", "dag: '0_00_000' has no path from input to output$"),
         ("--data.batch_size 0", "batch_size: 0, expected at least 1$"),
         ("--trainer.accelerator quantum", "trainer: .*accelerator='quantum'.* Available names"),
-        ("--model.optimizer.lr -1", "Invalid learning rate: -1"),
+        ("--model.optimizer.lr -1", "optimizer: Invalid learning rate: -1"),
         # missing things
         ("--model.scheduler torch.optim.lr_scheduler.StepLR", "model.scheduler: .*: step_size$"),
-        ("--config nothere.yaml", "config: File does not exist: '.*/nothere.yaml'"),
+        ("--config nothere.yaml", "Parser key .config.: File does not exist: '.*/nothere.yaml'"),
         ("--data MNISTDataModule --data.root nowhere", "root: no file nowhere/MNIST/raw/train-im"),
         ("--ckpt_path none.ckpt", "ckpt_path: no file none.ckpt; expected a checkpoint, or one"),
-        ("--ckpt_path last", "ckpt_path: no run to go on with under runs/quickstart"),
+        ("--ckpt_path last", "ckpt_path: no checkpoint to go on from under runs/quickstart"),
     ],
 )
 def test_mistakes_on_the_command_line(
@@ -94,7 +94,11 @@ def test_arguments_that_are_missing(
         ("seed_everything", "seed_evrything", "Subcommand 'fit' does not accept .*'seed_evryth"),
         ("probe_size: 64", "prob_size: 64", "trainer.callbacks: Option 'prob_size' is not acc"),
         ('"2_21_112"', "2_21_112", "model.dag: Expected a <class 'str'>. Got value: 221112"),
-        ("max_epochs: 15", "max_epochs: [1", "Problems parsing config: .* line 20"),
+        (
+            "max_epochs: 15",
+            "max_epochs: [1",
+            "Problems parsing config: .* line 20",
+        ),
     ],
 )
 def test_mistakes_in_a_config(
