@@ -9,7 +9,7 @@ from models.classifiers import (
     SupernetAccuracy,
     SupernetClassifier,
 )
-from models.search import DepthWidthFilter, PruningSearch, SamplingSearch
+from models.search import DepthWidthFilter, PruningSearch, SamplingSearch, StagedSearch
 
 __all__ = [
     "CellClassifier",
@@ -20,6 +20,7 @@ __all__ = [
     "ImageClassifier",
     "PruningSearch",
     "SamplingSearch",
+    "StagedSearch",
     "SupernetAccuracy",
     "SupernetClassifier",
 ]

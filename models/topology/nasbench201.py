@@ -110,3 +110,23 @@ class NasBench201Cell:
                 graph.add_edge(source, target, operations=count, label=operation)
         graph.graph["removed"] = tuple(removed)
         return graph
+
+    @cached_property
+    def function(self) -> str:
+        """The sum that the cell computes of its input `x`; empty where no path leads through.
+
+        Cells of one text compute the same functions: `skip_connect` is the identity, `none` adds
+        nothing, and the order of a sum does not matter. Two operations of one kind on one input are
+        two terms, as each has weights of its own.
+        """
+        terms: dict[int, list[str]] = {0: ["x"], 1: [], 2: [], 3: []}
+        for (source, target), operation in zip(self.EDGES, self.operations, strict=True):
+            if operation == "skip_connect":
+                terms[target] += terms[source]
+            elif operation != "none" and terms[source]:
+                terms[target].append(f"{operation}({_sum(terms[source])})")
+        return _sum(terms[3])
+
+
+def _sum(terms: list[str]) -> str:
+    return " + ".join(sorted(terms))
