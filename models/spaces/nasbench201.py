@@ -88,7 +88,7 @@ class NasBench201Space(SupernetSpace[NasBench201Cell]):
     def canonical(self, architecture: NasBench201Cell) -> NasBench201Cell:
         """Return the cell of the same function that comes first in `architectures`.
 
-        It has no operation that no path crosses. The connected cells are of 4,929 functions; those
+        It has no operation that no path crosses. The connected cells are of 5,259 functions; those
         without a path are one class, whose representative is `none` on every edge.
         """
         return _representatives()[_own(architecture).function]
