@@ -11,8 +11,10 @@ from models.indicators.base import Indicator
 from models.indicators.rank_aggregate import RankAggregate
 from models.indicators.size import Layers, Parameters
 from models.indicators.synflow import SynFlow
+from models.search.scoring import check_indicators
 from models.spaces import SearchSpace
 from models.spaces.base import ProxySetting
+from models.spaces.sizes import check_sizes
 
 Scores = Mapping[str, Sequence[float]] | None
 """By an indicator's name, an architecture's score in each repeat; None where one failed."""
@@ -52,6 +54,30 @@ class Stage:
             network if self.network is None else self.network,
             batch_size if self.batch_size is None else self.batch_size,
         )
+
+
+def check_stages(stages: Sequence[Stage], space: SearchSpace) -> None:
+    """Refuse stages that cannot be run over a space.
+
+    Raises:
+        ValueError: one line that names the stage and its argument.
+    """
+    if not stages:
+        raise ValueError("stages: expected one or more, got none")
+    for index, stage in enumerate(stages):
+        name = f"stages[{index}]"
+        check_indicators(stage.indicators, f"{name}.indicators")
+        if stage.keep is None and stage is not stages[-1]:
+            raise ValueError(f"{name}.keep: expected how many go on to the next stage, got none")
+        network, batch_size = stage.setting(space)
+        for argument, value, minimum in (
+            ("keep", stage.keep, 1),
+            ("repeats", stage.repeats, 1),
+            ("batch_size", batch_size, 2),
+        ):
+            if value is not None and value < minimum:
+                raise ValueError(f"{name}.{argument}: expected {minimum} or more, got {value}")
+        check_sizes(space.network, network, f"{space.name} networks", f"{name}.network")
 
 
 def default_stages() -> list[Stage]:

@@ -1,20 +1,30 @@
 """Search in stages: cheap scores for all, deeper ones for the best."""
 
+import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 
+from models.benchmarks import HardwareTable
 from models.search.base import Search
-from models.search.constraints import Filter, Filtering
+from models.search.constraints import Filter
 from models.search.describe import describe, describe_architecture, describe_images
 from models.search.sampling_rules import draw_distinct
-from models.search.scoring import Evaluation, Scorer, check_indicators
-from models.search.staged_rules import Scores, Stage, default_stages, pool_of, ranking
+from models.search.scoring import Evaluation, Scorer
+from models.search.staged_limits import StagedLimits
+from models.search.staged_rules import (
+    Scores,
+    Stage,
+    check_stages,
+    default_stages,
+    pool_of,
+    ranking,
+)
 from models.seeding import derive_seed, generator
 from models.spaces import SearchSpace, as_space
-from models.spaces.sizes import check_sizes
 
 _NAMED = 10  # architectures of the last stage
 
@@ -23,9 +33,11 @@ class StagedSearch(Search):
     """Rank a whole space by cheap scores and the best of it by deeper ones, untrained.
 
     One representative of each isomorphism class is scored (`SearchSpace.canonical`); what has no
-    path from input to output is left out. Within a stage all are ranked against one another. An
-    architecture whose score fails or is not finite is recorded with the reason and does not go on;
-    on a tie the one that comes first in the space, or in the ranking before, is the better.
+    path from input to output is left out, and what a constraint or the budget refuses is not
+    scored (but a latency that must be measured is asked for when an architecture would go on:
+    `StagedLimits`). Within a stage all are ranked against one another. An architecture whose score
+    fails or is not finite is recorded with the reason and does not go on; on a tie the one that
+    comes first in the space, or in the ranking before, is the better.
 
     An epoch is a block of candidates of a stage, after which a checkpoint can be written.
 
@@ -37,6 +49,10 @@ class StagedSearch(Search):
         samples: `all` of a space that can list its architectures, or how many different ones to
             draw.
         filter: the constraints that an architecture must meet to be scored, one or a list.
+        budget: upper bounds on `parameters`, `multiply_adds` and `latency_ms` of the network that
+            will be trained; by default none.
+        sizes: of the network that will be trained, as `space.network` takes them.
+        hardware: a table of latencies, instead of measuring.
         block_size: scored networks per epoch; a candidate has one for each repeat.
         cache: file where scores are kept and looked up, for other searches or the next try.
         seed: of what is drawn: architectures, weights and images.
@@ -52,6 +68,9 @@ class StagedSearch(Search):
         stages: list[Stage] | None = None,
         samples: int | Literal["all"] = "all",
         filter: Filter = None,
+        budget: dict[str, float] | None = None,
+        sizes: dict[str, Any] | None = None,
+        hardware: HardwareTable | None = None,
         block_size: int = 100,
         cache: str | None = None,
         seed: int = 0,
@@ -59,7 +78,7 @@ class StagedSearch(Search):
         super().__init__(images, seed)
         self.space = as_space(space)
         self.stages = default_stages() if stages is None else stages
-        _check(self.stages, self.space)
+        check_stages(self.stages, self.space)
         if block_size < 1:
             raise ValueError(f"block_size: expected 1 or more, got {block_size}")
         self.samples = samples
@@ -80,24 +99,27 @@ class StagedSearch(Search):
             for stage in self.stages
         ]
         self.batch_size = max(stage.setting(self.space).batch_size for stage in self.stages)
-        filtering = Filtering(filter, self.space, self.images.in_shape, self.images.num_classes)
         pool = pool_of(
             self.space,
             self.space.architectures()
             if samples == "all"
             else draw_distinct(self.space, samples, generator(seed, "sample")),
         )
-        kept = [one for one in pool.architectures if filtering.keeps(one)]
-        self.refused = dict(filtering.refused)
-        """How many architectures each constraint refused."""
-        if not kept:
-            refused = ", ".join(f"{name} {n}" for name, n in self.refused.items())
-            raise ValueError(
-                f"filter: keeps none of {len(pool.architectures)} architectures; refused by "
-                f"{refused or 'having no path from input to output'}"
-            )
+        if not pool.architectures:
+            raise ValueError(f"samples: {samples} have no path from input to output")
+        self._prepared: int | None = None
         self._left_out = {"isomorphic": pool.isomorphic, "disconnected": pool.disconnected}
-        self.pools: list[list[Any]] = [kept]
+        self.hardware = hardware
+        self._limits = StagedLimits(
+            filter,
+            budget,
+            sizes,
+            hardware,
+            self.space,
+            self.images.in_shape,
+            self.images.num_classes,
+        )
+        self.pools: list[list[Any]] = [pool.architectures]
         """The architectures of each stage that has begun; after the last, the best ones."""
 
     # The search's state ------------------------------------------------------------------------
@@ -122,8 +144,13 @@ class StagedSearch(Search):
             return self.pools[self.stage][0]
         raise ValueError("architecture: nothing has been scored yet")
 
+    def state(self) -> dict[str, Any]:
+        """Return the latencies measured; all else follows from the scores."""
+        return {"latencies": self._limits.state()}
+
     def load_state(self, state: dict[str, Any]) -> None:
-        """Work out again who went on: it follows from the scores."""
+        """Work out again who went on."""
+        self._limits.costs.load_state(state["latencies"])
         del self.pools[1:]
         self._settle()
 
@@ -134,6 +161,9 @@ class StagedSearch(Search):
             "space": self.space.name,
             "samples": self.samples,
             "filter": describe(self.filter),
+            "budget": self._limits.bounds,
+            "sizes": self._limits.costs.sizes,
+            "hardware": describe(self.hardware),
             "stages": [
                 describe(stage) | stage.setting(self.space)._asdict() for stage in self.stages
             ],
@@ -149,7 +179,7 @@ class StagedSearch(Search):
 
     def _ranking(self, stage: int) -> list[int]:
         scores: list[Scores] = [
-            None if "error" in entry else entry["scores"] for entry in self._entries(stage)
+            None if "error" in entry else entry.get("scores") for entry in self._entries(stage)
         ]
         return ranking(self.stages[stage], scores)
 
@@ -159,21 +189,33 @@ class StagedSearch(Search):
             entries, pool = self._entries(self.stage), self.pools[-1]
             if len(entries) < len(pool):
                 return
-            order = self._ranking(self.stage)
-            if not order:
-                raise ValueError(f"no evaluation succeeded: {entries[0]['error']}")
-            self.pools.append([pool[i] for i in order[: self.stages[self.stage].keep or _NAMED]])
+            keep = self.stages[self.stage].keep or _NAMED
+            fast = (pool[i] for i in self._ranking(self.stage) if self._limits.is_fast(pool[i]))
+            survivors = list(itertools.islice(fast, keep))
+            if not survivors:
+                errors = [entry["error"] for entry in entries if "error" in entry]
+                raise ValueError(
+                    f"no evaluation succeeded: {errors[0]}"
+                    if errors
+                    else self._limits.explain(self.pools[0], self.refused)
+                )
+            self.pools.append(survivors)
 
     # A block -------------------------------------------------------------------------------------
 
-    def on_fit_start(self) -> None:
-        """Draw images and crops, and open the cache."""
-        for scorers in self._scorers:
-            for scorer in scorers:
+    def on_train_epoch_start(self) -> None:
+        """Draw the images and crops of a stage that begins, and open the cache."""
+        super().on_train_epoch_start()
+        self._limits.costs.device = self.device
+        if self._prepared != self.stage:
+            for scorer in self._scorers[self.stage]:
                 scorer.prepare(self.device)
+            self._prepared = self.stage
 
     def candidates(self) -> list[Any]:
         """The next block of the stage."""
+        if self.finished:
+            return []
         start = len(self._entries(self.stage))
         size = max(1, self.block_size // self.stages[self.stage].repeats)
         return self.pools[-1][start : start + size]
@@ -181,8 +223,12 @@ class StagedSearch(Search):
     def evaluate(self, candidate: Any) -> Evaluation:
         """Score an architecture by the stage's indicators, once for each repeat.
 
-        The first repeat that fails is the architecture's failure.
+        The first repeat that fails is the architecture's failure. What a constraint refuses is not
+        scored.
         """
+        refused = self._limits.refuses(candidate) if self.stage == 0 else None
+        if refused is not None:
+            return {"refused": refused}
         repeats: list[Evaluation] = []
         for scorer in self._scorers[self.stage]:
             repeats.append(scorer.evaluate(candidate))
@@ -202,8 +248,9 @@ class StagedSearch(Search):
             {"candidate": self.space.format(architecture), **evaluation}
             for architecture, evaluation in zip(self.plan(), evaluations, strict=True)
         ]
+        evaluated = sum("refused" not in entry for entry in entries)
         self.history.append(
-            {"round": self.round, "stage": stage, "evaluated": len(entries), "candidates": entries}
+            {"round": self.round, "stage": stage, "evaluated": evaluated, "candidates": entries}
         )
         self._settle()
         figures = {f"search/{name}": float(count) for name, count in self.counts().items()}
@@ -211,11 +258,21 @@ class StagedSearch(Search):
         best: Mapping[str, Sequence[float]] = {}
         if order:
             best = self._entries(stage)[order[0]]["scores"]
+        asked = len(self._entries(0))
+        figures |= {f"search/refused_{name}": n / asked for name, n in self.refused.items()}
         figures |= {f"search/best_{name}": fmean(scores) for name, scores in best.items()}
         self.log_dict(figures, on_step=False, on_epoch=True, batch_size=1)
         self.log("stage", float(stage), prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
 
     # What was found -------------------------------------------------------------------------------
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many architectures each constraint and bound refused so far."""
+        found = Counter(entry["refused"] for entry in self._entries(0) if "refused" in entry)
+        if self._limits.too_slow:
+            found["budget.latency_ms"] += self._limits.too_slow
+        return dict(found)
 
     def counts(self) -> dict[str, int]:
         """Architectures drawn and left out, with the reason; evaluated so far, and failed."""
@@ -243,8 +300,10 @@ class StagedSearch(Search):
             )
         return {
             **describe_architecture(self.space, self.architecture),
+            "costs": self._limits.costs_of(self.architecture),
             "settings": self.settings(),
             "counts": self.counts(),
+            "refused": self.refused,
             "evaluations": self.evaluation_count,
             "seconds": round(self.seconds, 3),
             "stages": stages,
@@ -264,23 +323,3 @@ class StagedSearch(Search):
             f"{counts['isomorphic']} isomorphic, {counts['filtered']} filtered, "
             f"{counts['failed']} failed, {self.seconds:.0f} s"
         )
-
-
-def _check(stages: Sequence[Stage], space: SearchSpace) -> None:
-    """Raise ValueError for stages that cannot be run over a space."""
-    if not stages:
-        raise ValueError("stages: expected one or more, got none")
-    for index, stage in enumerate(stages):
-        name = f"stages[{index}]"
-        check_indicators(stage.indicators, f"{name}.indicators")
-        if stage.keep is None and stage is not stages[-1]:
-            raise ValueError(f"{name}.keep: expected how many go on to the next stage, got none")
-        network, batch_size = stage.setting(space)
-        for argument, value, minimum in (
-            ("keep", stage.keep, 1),
-            ("repeats", stage.repeats, 1),
-            ("batch_size", batch_size, 2),
-        ):
-            if value is not None and value < minimum:
-                raise ValueError(f"{name}.{argument}: expected {minimum} or more, got {value}")
-        check_sizes(space.network, network, f"{space.name} networks", f"{name}.network")

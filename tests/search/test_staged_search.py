@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from datamodules import DigitsDataModule
 from models import DepthWidthFilter, StagedSearch
+from models.benchmarks import HardwareTable
 from models.indicators import Indicator, Parameters, RankAggregate, SynFlow
+from models.networks.cost import Latency, parameters
 from models.search import Stage
 from models.spaces import DartsSpace, NasBench201Space
 from models.spaces.base import ProxySetting
@@ -150,18 +152,112 @@ def test_every_repeat_draws_its_own_weights_images_and_random_numbers(tmp_path: 
 
 def test_a_filter_spares_evaluations(tmp_path: Path) -> None:
     chosen = DepthWidthFilter()
-    search, free = small(samples=60, filter=chosen), small(samples=60)
-    kept = [cell for cell in free.pools[0] if chosen.keeps(SPACE, cell)]
-    assert search.pools[0] == kept
-    assert search.counts()["filtered"] == len(free.pools[0]) - len(kept) > 0
+    search = small(samples=40, filter=chosen)
+    run(search, tmp_path)
+    refused = [cell for cell in search.pools[0] if not chosen.keeps(SPACE, cell)]
+    named = [entry["candidate"] for entry in entries(search, 0) if "refused" in entry]
+    assert named == [SPACE.format(cell) for cell in refused]
+    assert 0 < len(refused) < len(search.pools[0])
+    assert search.refused == {"DepthWidthFilter": len(refused)}
     counts = search.counts()
-    assert counts["drawn"] == 60 == sum(v for k, v in counts.items() if k != "drawn") + len(kept)
-    assert search.refused == {"DepthWidthFilter": counts["filtered"]}
+    assert counts["filtered"] == len(refused)
+    kept = len(search.pools[0]) - len(refused)
+    assert counts["evaluated"] == kept + len(search.pools[1]) == search.evaluation_count
+    assert (
+        counts["drawn"]
+        == 40
+        == counts["isomorphic"] + counts["disconnected"] + sum((counts["filtered"], kept))
+    )
 
 
-def test_a_filter_that_keeps_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"filter: keeps none of \d+ .* by DepthWidthFilter \d+$"):
-        small(filter=DepthWidthFilter(depth=(7, 8)))
+def test_a_filter_that_keeps_nothing_is_refused(tmp_path: Path) -> None:
+    search = small(filter=DepthWidthFilter(depth=(7, 8)))
+    n = len(search.pools[0])
+    line = f"^filter: keeps none of {n} architectures; refused {n} by DepthWidthFilter$"
+    with pytest.raises(ValueError, match=line):
+        run(search, tmp_path)
+    assert Convolutions.name not in str(search.history)
+
+
+SIZES = {"channels": 2, "cells_per_stage": 1}
+
+
+def test_a_budget_holds_of_the_network_that_will_be_trained(tmp_path: Path) -> None:
+    search = small(samples=40, budget={"parameters": 1500}, sizes=SIZES)
+    run(search, tmp_path)
+    live = [
+        parameters(SPACE.network(cell, in_channels=1, **SIZES), (1, 8, 8))
+        for cell in search.pools[0]
+    ]
+    assert search.refused == {"budget.parameters": sum(size > 1500 for size in live)}
+    assert 0 < search.refused["budget.parameters"] < len(live)
+    size = dict(zip(search.pools[0], live, strict=True))
+    assert all(size[cell] <= 1500 for cell in search.pools[1])
+    result = json.loads((tmp_path / "architecture.json").read_text())
+    assert result["costs"].keys() == {"parameters", "multiply_adds"}
+    assert result["costs"]["parameters"] == size[search.architecture]
+    assert result["refused"] == search.refused
+
+
+def test_a_budget_that_nothing_keeps_says_what_is_least(tmp_path: Path) -> None:
+    search = small(budget={"parameters": 10}, sizes=SIZES)
+    n = len(search.pools[0])
+    line = rf"budget: keeps none of {n} .* {n} by budget.parameters; the least .*: parameters \d+$"
+    with pytest.raises(ValueError, match=line):
+        run(search, tmp_path)
+
+
+def test_a_table_of_latencies_stands_in_for_measuring(tmp_path: Path) -> None:
+    path = tmp_path / "latencies.csv"
+    cells = [SPACE.format(cell) for cell in SPACE.architectures()]
+    rows = [f"{cell},{1 + cell.count('conv')}" for cell in cells]
+    path.write_text("\n".join(["architecture,phone", *rows]) + "\n")
+    table = HardwareTable(str(path), "phone")
+    search = small(samples=40, budget={"latency_ms": 3}, hardware=table)
+    run(search, tmp_path)
+    slow = [cell for cell in search.pools[0] if str(cell).count("conv") > 2]
+    assert search.refused == {"budget.latency_ms": len(slow)}
+    assert slow
+    assert not set(slow) & set(search.pools[1])
+    assert search.result()["costs"]["latency_ms"] == 1 + str(search.architecture).count("conv")
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is measured: a millisecond for every convolution of 3×3."""
+    asked: list[str] = []
+
+    def latency(network: Any, in_shape: Any, device: torch.device) -> Latency:
+        asked.append(str(network.cell))
+        return Latency(float(network.cell.operations.count("nor_conv_3x3")), 0.1)
+
+    monkeypatch.setattr("models.search.costs.latency", latency)
+    return asked
+
+
+def test_a_latency_is_measured_of_those_alone_that_would_go_on(
+    tmp_path: Path, measured: list[str]
+) -> None:
+    search = small(budget={"latency_ms": 1.5})
+    run(search, tmp_path)
+    scores = [entry["scores"]["convolutions"][0] for entry in entries(search, 0)]
+    order = [str(search.pools[0][i]) for i in sorted(range(len(scores)), key=lambda i: -scores[i])]
+    assert measured == order[: len(measured)]
+    fast = [cell for cell in measured if cell.count("nor_conv_3x3") <= 1]
+    assert [str(cell) for cell in search.pools[1]] == fast[:5]
+    assert search.refused == {"budget.latency_ms": len(measured) - len(fast)}
+    assert search.result()["costs"]["latency_ms"] <= 1.5
+
+
+def test_a_resume_decides_on_the_latencies_that_were_measured(
+    tmp_path: Path, measured: list[str]
+) -> None:
+    search, resumed = (small(budget={"latency_ms": 1.5}) for _ in range(2))
+    path = run(search, tmp_path, enable_checkpointing=True).checkpoint_callback.best_model_path  # type: ignore[union-attr]
+    measured.clear()
+    run(resumed, tmp_path, ckpt_path=path)
+    assert not measured
+    assert resumed.result() == search.result()
 
 
 def test_failures_are_recorded_and_do_not_go_on(tmp_path: Path) -> None:
@@ -290,6 +386,9 @@ def tiny(*indicators: Indicator, **arguments: Any) -> Stage:
         ),
         ({"block_size": 0}, "block_size: expected 1 or more, got 0"),
         ({"samples": 0}, "samples: expected 1 to 15625 for nasbench201, got 0"),
+        ({"budget": {"parameters": -1}}, "budget.parameters: expected a finite number above 0"),
+        ({"budget": {"size": 3}}, "budget.size: no such cost"),
+        ({"sizes": {"depth": 3}}, "sizes: nasbench201 networks have no 'depth'"),
         ({"seed": -1}, "seed: expected 0 or more"),
         ({"space": DartsSpace(), "stages": None, "samples": "all"}, r"darts has no architectures"),
     ],
