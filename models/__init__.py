@@ -10,7 +10,7 @@ from models.classifiers import (
     SupernetAccuracy,
     SupernetClassifier,
 )
-from models.search import DepthWidthFilter, PruningSearch, SamplingSearch
+from models.search import DepthWidthFilter, PruningSearch, SamplingSearch, StagedSearch
 
 __all__ = [
     "ArchitectureClassifier",
@@ -22,6 +22,7 @@ __all__ = [
     "ImageClassifier",
     "PruningSearch",
     "SamplingSearch",
+    "StagedSearch",
     "SupernetAccuracy",
     "SupernetClassifier",
 ]

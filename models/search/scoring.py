@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypedDict, TypeVar
 
 import torch
@@ -33,11 +34,12 @@ FAILURES = (ValueError, ArithmeticError, RuntimeError)
 
 
 class Evaluation(TypedDict, total=False):
-    """Outcome of a candidate: its scores, or the reason why it has none."""
+    """Outcome of a candidate: its scores, or the reason or the constraint why it has none."""
 
     scores: dict[str, list[float]]
     gains: dict[str, float]
     error: str
+    refused: str
 
 
 def attempt(compute: Callable[[], T]) -> T | str:
@@ -219,9 +221,11 @@ class Scorer:
         scores: dict[str, list[float]] = {}
         errors: list[str] = []
         for one in self.indicators:
-            score = known.get(one.name)
-            if score is None:
-                score = attempt(lambda one=one: self._score(one, architecture, networks))  # type: ignore[misc]
+            score = (
+                known[one.name]
+                if one.name in known
+                else attempt(partial(self._score, one, architecture, networks))
+            )
             if isinstance(score, str):
                 errors.append(f"{one.name}: {score}")
             else:
