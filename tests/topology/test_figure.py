@@ -11,7 +11,7 @@ from models.topology import Dag, DartsCell, NasBench201Cell, draw_topology, supe
 
 STYLES = {
     "operation": ("tab:blue", "solid"),
-    "skip": ("tab:orange", "solid"),
+    "skip": ("tab:orange", "dashed"),
     "removed": ("lightgrey", "dotted"),
 }
 
@@ -28,12 +28,19 @@ def test_operation_skip_and_removed_edges_are_told_apart() -> None:
     drawn = [names[arrow] for arrow in arrows(figure)]
     assert sorted(drawn) == ["operation"] * 3 + ["removed"] + ["skip"] * 2
     title = figure.axes[0].get_title()
-    assert title.startswith("cell  effective depth 1.333, effective width 1.500")
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "operation",
-        "skip or pooling",
-        "removed",
-    ]
+    assert title == "cell\neffective depth 1.33, width 1.50"
+    assert legend(figure) == ["operation", "removed", "skip or pooling"]
+
+
+def test_every_operation_has_a_style_of_its_own() -> None:
+    names = ("nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3", "none", "nor_conv_3x3")
+    figure = draw_topology(NasBench201Cell(names))
+    assert legend(figure) == sorted({*names, "removed"} - {"none"})
+    assert len(set(arrows(figure))) == 5
+
+
+def legend(figure: Any) -> list[str]:
+    return sorted(text.get_text() for text in figure.legends[0].get_texts())
 
 
 @pytest.mark.parametrize(
