@@ -7,6 +7,8 @@ from callbacks.nasbench201_lookup import NasBench201Lookup
 from callbacks.nngp_monitor import NNGPMonitor
 from callbacks.ntk_monitor import NTKMonitor
 from callbacks.prediction_writer import PredictionWriter
+from callbacks.run_record import RunRecord
+from callbacks.search_monitor import SearchMonitor
 from callbacks.search_progress import SearchProgressBar
 from callbacks.test_report import TestReport
 from callbacks.topology_monitor import TopologyMonitor
@@ -19,6 +21,8 @@ __all__ = [
     "NTKMonitor",
     "NasBench201Lookup",
     "PredictionWriter",
+    "RunRecord",
+    "SearchMonitor",
     "SearchProgressBar",
     "TestReport",
     "TopologyMonitor",

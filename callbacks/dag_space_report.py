@@ -1,20 +1,18 @@
 """The report on a space of DAGs that was trained in one fit."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from callbacks.outputs import boards, run_folder
+from callbacks.outputs import boards, run_folder, show
 from callbacks.probe import probe
 from models.analysis.csv_file import write_csv
 from models.analysis.dag_space_figures import report_figures
 from models.analysis.dag_space_table import (
-    DagSpaceTable,
     Member,
     correlation_text,
     member_rows,
@@ -112,19 +110,11 @@ class DagSpaceReport(pl.Callback):
         figures = report_figures(table)
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=100)
+        accuracy = table.curves["train_accuracy"]
+        for name, figure in figures.items():
+            show(trainer, f"dag_space/{name}", figure, max(accuracy))
+        text = correlation_text(correlations)
         for board in boards(trainer):
-            _show(board, table, correlations, figures)
-
-
-def _show(
-    board: Any,
-    table: DagSpaceTable,
-    correlations: Sequence[Mapping[str, Any]],
-    figures: Mapping[str, Figure],
-) -> None:
-    accuracy = table.curves["train_accuracy"]
-    for epoch, values in accuracy.items():
-        board.add_histogram("dag_space/train_accuracy", np.asarray(values), epoch)
-    for name, figure in figures.items():
-        board.add_figure(f"dag_space/{name}", figure, max(accuracy), close=False)
-    board.add_text("dag_space/rank_correlations", correlation_text(correlations), max(accuracy))
+            for epoch, values in accuracy.items():
+                board.add_histogram("dag_space/train_accuracy", np.asarray(values), epoch)
+            board.add_text("dag_space/rank_correlations", text, max(accuracy))

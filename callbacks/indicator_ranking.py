@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities import rank_zero_info
 
-from callbacks.outputs import boards, run_folder
+from callbacks.outputs import run_folder, show, takes_figures
 from models.analysis.csv_file import write_csv
 from models.analysis.ranking import as_text, depth_width_scores, oriented, ranking
 from models.analysis.ranking_figures import ranking_figures
@@ -142,8 +142,7 @@ class IndicatorRanking(pl.Callback):
                 {f"ranking/{row.dataset}/{row.indicator}_kendall": row.kendall for row in rows},
                 step=trainer.global_step,
             )
-        shown_on = boards(trainer)
-        figures = ranking_figures(rows, scores, accuracies, depth_width) if shown_on else {}
-        for board in shown_on:
+        if takes_figures(trainer):
+            figures = ranking_figures(rows, scores, accuracies, depth_width)
             for name, figure in figures.items():
-                board.add_figure(f"ranking/{name}", figure, trainer.global_step)
+                show(trainer, f"ranking/{name}", figure, trainer.global_step)

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from callbacks.outputs import boards
+from callbacks.outputs import show, takes_figures
 from callbacks.probe import dropout_off, probe
 from callbacks.topology_monitor import HasTopology
 from models.analysis.spectra import nngp_spectra, spectra_figure
@@ -66,11 +66,9 @@ class NNGPMonitor(pl.Callback):
         values = {f"nngp/{name}": value for name, value in record.items()}
         for logger in trainer.loggers:
             logger.log_metrics({**values, "epoch": 0}, step=0)
-        shown_on = boards(trainer)
-        if not shown_on:
+        if not takes_figures(trainer):
             return
         with isolate_rng(), dropout_off(pl_module):
             ntk = ntk_spectrum(empirical_ntk(pl_module, images, batch_norm="frozen"))
         figure = spectra_figure(eigenvalues | {"empirical NTK": ntk.eigenvalues})
-        for board in shown_on:
-            board.add_figure("nngp/spectrum", figure, 0)
+        show(trainer, "nngp/spectrum", figure, 0)

@@ -1,10 +1,13 @@
 """Places where the callbacks of a run write."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
+from PIL import Image
+from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger
 
 
 def run_folder(trainer: pl.Trainer) -> Path:
@@ -17,3 +20,40 @@ def boards(trainer: pl.Trainer) -> list[Any]:
     if not trainer.is_global_zero:
         return []
     return [one.experiment for one in trainer.loggers if isinstance(one, TensorBoardLogger)]
+
+
+def takes_figures(trainer: pl.Trainer) -> bool:
+    """Whether a figure would be kept by anyone; false on ranks other than 0."""
+    return trainer.is_global_zero and any(map(_takes, trainer.loggers))
+
+
+def show(trainer: pl.Trainer, tag: str, figure: Figure, step: int) -> None:
+    """Send a figure to every logger of a trainer that takes one, on rank 0.
+
+    TensorBoard and MLflow take figures, W&B and others with a method `log_image` take pictures;
+    the others are left out.
+
+    Args:
+        trainer: whose loggers.
+        tag: the figure's name.
+        figure: what to show.
+        step: epoch or round, of which the figure is the latest.
+    """
+    for logger in trainer.loggers if trainer.is_global_zero else ():
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure(tag, figure, step)
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_figure(logger.run_id, figure, f"{tag}_{step}.png")
+        elif _takes(logger):
+            logger.log_image(key=tag, images=[_picture(figure)])  # type: ignore[attr-defined]
+
+
+def _takes(logger: Logger) -> bool:
+    figures = isinstance(logger, TensorBoardLogger | MLFlowLogger)
+    return figures or callable(getattr(logger, "log_image", None))
+
+
+def _picture(figure: Figure) -> Image.Image:
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return Image.open(content)

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from callbacks.outputs import boards, run_folder
+from callbacks.outputs import run_folder, show, takes_figures
 from models.analysis.csv_file import write_csv
 from models.analysis.test_figures import confusion_figure, images_figure
 
@@ -92,15 +92,15 @@ class TestReport(pl.Callback):
             return
         classes = _names(trainer, len(counts))
         write_csv(folder / "test_per_class.csv", _rows(counts, classes))
-        for board in boards(trainer):
-            board.add_figure("test/confusion", confusion_figure(counts.numpy(), classes), 0)
+        if takes_figures(trainer):
+            show(trainer, "test/confusion", confusion_figure(counts.numpy(), classes), 0)
             if mistakes:
                 captions = [
                     f"{classes[m.label]}, taken for\n{classes[m.predicted]} ({m.probability:.2f})"
                     for m in mistakes
                 ]
                 images = [_shown(trainer, m.image).numpy() for m in mistakes]
-                board.add_figure("test/mistakes", images_figure(images, captions), 0)
+                show(trainer, "test/mistakes", images_figure(images, captions), 0)
         right, total = int(counts.diagonal().sum()), int(counts.sum())
         low, high = binomtest(right, total).proportion_ci(method="wilson")
         rank_zero_info(

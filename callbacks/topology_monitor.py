@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks.outputs import boards
+from callbacks.outputs import show, takes_figures
 from models.topology import Topology, draw_topology, effective_depth_width, graph_of
 
 
@@ -59,7 +59,7 @@ class TopologyMonitor(pl.Callback):
         self._draw(trainer, pl_module)
 
     def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.is_global_zero:
+        if not takes_figures(trainer):
             return
         for name, topology in _by_name(pl_module).items():
             graph = graph_of(topology)
@@ -67,9 +67,8 @@ class TopologyMonitor(pl.Callback):
             if self._drawn.get(name) == edges:
                 continue
             self._drawn[name] = edges
-            for board in boards(trainer):
-                figure = draw_topology(graph, title=name.strip("/"))
-                board.add_figure(f"topology{name}", figure, trainer.current_epoch)
+            figure = draw_topology(graph, title=name.strip("/"))
+            show(trainer, f"topology{name}", figure, trainer.current_epoch)
 
 
 def _by_name(module: Any) -> dict[str, Topology]:

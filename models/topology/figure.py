@@ -29,8 +29,8 @@ def draw_topology(topology: Topology, title: str = "") -> Figure:
     """Draw nodes from left to right, and every kind of operation in a colour and line of its own.
 
     Where edges carry more than five operations of a kind, these share one style and are named on
-    their edges instead; where an edge carries several at once, as in a supernet, without names. `draw_topology(cell).savefig("cell.pdf")` writes
-    the figure for a paper.
+    their edges instead; where an edge carries several at once, as in a supernet, without names.
+    `draw_topology(cell).savefig("cell.pdf")` writes the figure for a paper.
 
     Args:
         topology: as for `effective_depth_width`.

@@ -1,0 +1,95 @@
+"""Pictures of a search while it goes on."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from callbacks.outputs import show, takes_figures
+from models.analysis.search_figures import pruning_figure, scored_by_text, scores_figure
+from models.topology import draw_topology
+
+
+@runtime_checkable
+class ScoresArchitectures(Protocol):
+    """A search that records its candidates."""
+
+    space: Any
+    finished: bool
+    history: Sequence[Any]
+    """Rounds; the candidates of each have a text and scores, an error or a refusal."""
+
+
+class SearchMonitor(pl.Callback):
+    """Show what a search has scored, and the architecture that is ahead.
+
+    In TensorBoard, and wherever a logger takes figures, after a round that at least doubles the
+    evaluations and at the end:
+
+    * `search/scores`: each indicator's scores over effective depth and width, their distribution,
+      and the best architecture;
+    * `search/best/<cell>`: the graph of the best architecture's cells, when another one is ahead;
+    * `search/pruned`, of a search by pruning: when each operation was pruned.
+
+    Raises:
+        MisconfigurationException: the module is no search.
+    """
+
+    def __init__(self) -> None:
+        self._shown = 0
+        self._best = ""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Check that the module is a search."""
+        if not isinstance(pl_module, ScoresArchitectures):
+            raise MisconfigurationException(
+                f"SearchMonitor: {type(pl_module).__name__} is no search; it needs space, "
+                "finished and history"
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw where enough is new."""
+        assert isinstance(pl_module, ScoresArchitectures)
+        if not takes_figures(trainer):
+            return
+        count = sum(len(done["candidates"]) for done in pl_module.history)
+        if count < 2 * self._shown and not pl_module.finished:
+            return
+        self._shown = count
+        if any("pruned" in done for done in pl_module.history):
+            if pl_module.finished:
+                figure = pruning_figure(pl_module.history, _kept(pl_module))
+                show(trainer, "search/pruned", figure, trainer.current_epoch)
+            return
+        self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: pl.Trainer, search: Any) -> None:
+        space = search.space
+        scored = scored_by_text(space, search.history)
+        try:
+            architecture = search.architecture
+        except ValueError:  # nothing has a score yet
+            return
+        text = space.format(architecture)
+        graphs = space.topologies(architecture)
+        if graphs and text in scored:
+            figure = scores_figure(list(scored.values()), scored[text])
+            show(trainer, "search/scores", figure, trainer.current_epoch)
+        if text != self._best:
+            self._best = text
+            for name, graph in graphs.items():
+                figure = draw_topology(graph, title=name)
+                show(trainer, f"search/best/{name}", figure, trainer.current_epoch)
+
+
+def _kept(search: Any) -> list[str]:
+    """Labels of what a finished pruning search has left."""
+    edges = search.space.edges
+    return [
+        f"{cell} {edges[edge][0]}→{edges[edge][1]} {search.space.operations[operation]}"
+        for cell, rows in zip(search.space.cells, search.mask.tolist(), strict=True)
+        for edge, row in enumerate(rows)
+        for operation, keep in enumerate(row)
+        if keep
+    ]
