@@ -27,6 +27,7 @@ from lightning_app.errors import (
     one_line,
     raised_in_restoring,
     raised_in_step,
+    said_by_lightning,
     stopped,
 )
 from lightning_app.hints import hint
@@ -265,7 +266,8 @@ def main(args: list[str] | None = None) -> None:
             fail(misfit(error), error)
         if line := device_error(error) or lost_process(error) or not_written(error):
             fail(line, error)
-        if not isinstance(error, MISTAKES) or raised_in_step(error):
+        mistake = isinstance(error, MISTAKES) or said_by_lightning(error)
+        if not mistake or raised_in_step(error):
             raise
         fail(one_line(str(error)), error)
     finally:

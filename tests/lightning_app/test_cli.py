@@ -48,6 +48,8 @@ def config(old: str = "", new: str = "") -> str:
         ("--model Nope", "model: Expected a dot import path string: Nope$"),
         ("--model", "argument --model: expected one argument"),
         ("--callbacks.NTKMonitor.seed 1", "callbacks.NTKMonitor: this run has no callbacks; add"),
+        ("--epochs 3", r".*; did you mean --trainer\.(min|max)_epochs or --trainer\.m.._epochs\?$"),
+        ("--data MNIST", r"data: Expected a dot .*; did you mean MNISTDataModule\?$"),
         ("--model.optimizer torch.optim.Nop", "model.optimizer: .*'torch.optim' has no .*'Nop'"),
         # types
         ("--model.width x", "model.width: Expected a <class 'int'>. Got value: x"),
@@ -93,6 +95,7 @@ def test_mistakes_on_the_command_line(
             "unrecognized arguments: .*; a config follows --config: light",
         ),
         (f"--config {QUICKSTART} fit", ".* before subcommand 'fit'; the command comes first: "),
+        ("train", r"argument subcommand: invalid choice: 'train' \(choose from 'fit', "),
         ("fit --config binary.ckpt", "config: expected a YAML file, not binary; a checkpoint foll"),
         ("test --model DagMLPClassifier --model.dag 2", "data: required; give --data with a cl"),
     ],
@@ -243,6 +246,13 @@ def test_bugs_keep_their_traceback_and_bad_data_is_one_line(
             main(args)
     else:
         assert error(capsys, *args) == "this"
+
+
+def test_what_lightning_refuses_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", *BARE[2:]]
+    stopping = ["--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val_loss"]
+    said = error(capsys, "fit", "--config", str(QUICKSTART), *short, *stopping)
+    assert said.startswith("Early stopping conditioned on metric `val_loss` which is not available")
 
 
 def test_a_method_that_is_left_to_be_written_is_named(
