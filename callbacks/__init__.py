@@ -1,6 +1,7 @@
 """Callbacks: they ask a LightningModule for what they need, call a function, and log the result."""
 
 from callbacks.dag_space_report import DagSpaceReport
+from callbacks.fit_checks import FitChecks
 from callbacks.indicator_ranking import IndicatorRanking
 from callbacks.moving_average import ExponentialMovingAverage
 from callbacks.nasbench201_lookup import NasBench201Lookup
@@ -16,6 +17,7 @@ from callbacks.topology_monitor import TopologyMonitor
 __all__ = [
     "DagSpaceReport",
     "ExponentialMovingAverage",
+    "FitChecks",
     "IndicatorRanking",
     "NNGPMonitor",
     "NTKMonitor",

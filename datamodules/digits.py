@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from sklearn.datasets import load_digits
 
 from datamodules.base import ImageDataModule
@@ -19,7 +20,8 @@ class DigitsDataModule(ImageDataModule):
     A fifth, stratified and the same for every seed, is held out as the test split.
 
     Args:
-        root: Unused; accepted because every DataModule has it.
+        root: Unused; accepted because every DataModule has it. Another one than the default is
+            warned of.
     """
 
     num_classes = 10
@@ -29,6 +31,8 @@ class DigitsDataModule(ImageDataModule):
 
     def __init__(self, root: str | os.PathLike[str] = "data", **kwargs: Any) -> None:
         super().__init__(root, **kwargs)
+        if root != "data":
+            rank_zero_warn(f"root: {root} is not read: these digits come with scikit-learn")
 
     def load(self, part: str) -> MemorySource:
         digits = load_digits()

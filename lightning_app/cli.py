@@ -18,7 +18,6 @@ import datamodules  # noqa: F401
 import lightning_app.strategy  # noqa: F401  # registers `search`
 from lightning_app.after_fit import OpenTestData
 from lightning_app.checkpoints import checkpoint_arguments, misfit
-from lightning_app.checks import FitChecks
 from lightning_app.errors import (
     MISTAKES,
     debugging,
@@ -29,6 +28,7 @@ from lightning_app.errors import (
     one_line,
     raised_in_restoring,
     raised_in_step,
+    said_by_lightning,
     stopped,
 )
 from lightning_app.hints import hint
@@ -176,22 +176,20 @@ class ArchitectureCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer; what it refuses is one of its arguments.
 
-        `enable_progress_bar: false` holds for a bar among the callbacks of a config too. A search
-        runs until it is finished, and deals its candidates to the devices.
+        A search runs until it is finished, and deals its candidates to the devices.
         """
         asked = self.config_init[self.subcommand].trainer
         given = asked.callbacks or []
         given = given if isinstance(given, list) else [given]
-        bars = [one for one in given if isinstance(one, ProgressBar)]
-        if asked.enable_progress_bar is False:
-            given = [one for one in given if one not in bars]
         if isinstance(self.model, Search):
             if asked.strategy == "auto":
                 kwargs["strategy"] = "search"
             if asked.max_epochs is None and asked.max_steps == -1:
                 kwargs["max_epochs"] = -1
-            if asked.enable_progress_bar is not False and not bars:
-                given = [callbacks.SearchProgressBar(), *given]
+            if asked.enable_progress_bar is not False:
+                bars = [one for one in given if isinstance(one, ProgressBar)]
+                given = given if bars else [callbacks.SearchProgressBar(), *given]
+            given = [*given, callbacks.SearchMonitor()]
         if self.subcommand == "fit" and self.config[self.subcommand].test_after_fit:
             given = [*given, OpenTestData()]
         try:
@@ -254,7 +252,8 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     sys.argv[1:] = []  # Lightning warns where both are given
     words = LastWords()
-    always = [callbacks.PredictionWriter(), StopTogether(), FitChecks(), words]
+    own = [callbacks.PredictionWriter(), callbacks.FitChecks(), callbacks.RunRecord()]
+    always = [*own, StopTogether(), words]
     strict = {"exit_on_error": False, "allow_abbrev": False}
     described = {name: {"description": text, **strict} for name, text in SUBCOMMANDS.items()}
     try:
@@ -282,7 +281,8 @@ def main(args: list[str] | None = None) -> None:
             fail(misfit(error), error)
         if line := device_error(error) or lost_process(error) or not_written(error):
             fail(line, error)
-        if not isinstance(error, MISTAKES) or raised_in_step(error):
+        mistake = isinstance(error, MISTAKES) or said_by_lightning(error)
+        if not mistake or raised_in_step(error):
             raise
         fail(one_line(str(error)), error)
     finally:

@@ -64,6 +64,13 @@ def stopped(error: SystemExit | KeyboardInterrupt) -> None:
     sys.exit(code)
 
 
+def said_by_lightning(error: BaseException) -> bool:
+    """Whether Lightning itself refuses something, such as a metric that is never logged."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    own = frame.f_globals["__name__"].startswith(("pytorch_lightning.", "lightning_fabric."))
+    return own and type(error) is RuntimeError
+
+
 def raised_in_restoring(error: BaseException) -> bool:
     """Whether it went wrong while Lightning restored a checkpoint."""
     frames = traceback.walk_tb(error.__traceback__)

@@ -26,9 +26,10 @@ line instead, with dots between its levels, and what comes later wins:
   lightning fit --config configs/quickstart.yaml --model.dag 1_01_222 --trainer.max_epochs 5
   lightning fit --config configs/search/quickstart.yaml
   lightning fit --config configs/quickstart.yaml --print_config   # all that can be set
+  lightning fit --config configs/quickstart.yaml --callbacks.NTKMonitor.probe_size 32
 
 --ckpt_path FILE starts from a checkpoint, whose model arguments override those given here;
---ckpt_path last goes on with the newest run of this name, in its folder.
+--ckpt_path last goes on from the newest checkpoint of this name, in its folder.
 
 more help:
   lightning fit --help                                # all arguments

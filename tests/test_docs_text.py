@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging
 from pytorch_lightning.loggers import TensorBoardLogger
 
 import callbacks
@@ -70,7 +69,7 @@ OF_CLASSES = {
     "model.sizes": [NasBench201Space.network],
     "model": exported(models),
     "data": exported(datamodules),
-    "trainer.callbacks": [*exported(callbacks), EMAWeightAveraging],
+    "trainer.callbacks": exported(callbacks),
     "trainer.logger": [TensorBoardLogger],
     "trainer": [pl.Trainer],
 }
@@ -89,6 +88,8 @@ def test_flags_exist(page: Path) -> None:
         if name not in ("", "help", "init_args") and flag not in OTHERS:
             known = {taken for one in OF_CLASSES[key] for taken in arguments_taken(one)}
             assert name in known, flag
+    for cls, name in re.findall(r"(?<![\w-])--callbacks\.(\w+)\.(\w+)", text):
+        assert name in arguments_taken(getattr(callbacks, cls)), (cls, name)
 
 
 def arguments_taken(thing: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.schedulers import WarmupLinear
+from models.schedulers import WarmupLinear, rehearse
 
 
 def optimizer(rate: float = 0.5) -> torch.optim.Optimizer:
@@ -56,3 +56,26 @@ def test_its_state_goes_on() -> None:
 def test_room_for_both(warmup: int) -> None:
     with pytest.raises(ValueError, match=f"warmup: expected 1 to 6 of 12 epochs, got {warmup}"):
         WarmupLinear(optimizer(), 12, warmup)
+
+
+def test_a_schedule_is_rehearsed_to_its_end_on_another_optimizer() -> None:
+    sgd = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=torch.tensor(0.5))
+    stepped = []
+
+    def make(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: stepped.append(t) or 0.5**t)
+
+    rehearse(make, sgd, 3)
+    assert stepped == [0, 1, 2, 3]
+    (group,) = sgd.param_groups
+    assert group["lr"] == 0.5
+    assert "initial_lr" not in group
+
+
+def test_a_schedule_that_is_too_short_is_refused_before_training() -> None:
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR
+    sgd = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5, momentum=0.9)
+    rehearse(lambda optimizer: one_cycle(optimizer, 0.5, total_steps=6), sgd, 5)
+    with pytest.raises(ValueError, match="Tried to step 6 times"):
+        rehearse(lambda optimizer: one_cycle(optimizer, 0.5, total_steps=5), sgd, 6)
+    rehearse(torch.optim.lr_scheduler.ReduceLROnPlateau, sgd, 5)  # needs a measurement

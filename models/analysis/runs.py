@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-import yaml
+from pytorch_lightning.core.saving import load_hparams_from_yaml
 from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
     EventAccumulator,
 )
@@ -71,8 +71,7 @@ def _events(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     written = path / "hparams.yaml"
     if written.is_file():
-        parameters = yaml.safe_load(written.read_text(encoding="utf-8")) or {}
-        found |= flat({"hparams": parameters})
+        found |= flat({"hparams": load_hparams_from_yaml(str(written))})
     for tag in events.Tags()["scalars"]:
         found[tag] = events.Scalars(tag)[-1].value
     return found

@@ -63,3 +63,16 @@ def test_predictions_of_many_networks_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(MisconfigurationException, match=r"got \(359, 3, 10\) of Many"):
         trainer(tmp_path).predict(Many(), datamodule=DigitsDataModule())
+
+
+def test_the_line_follows_the_progress_bar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callbacks.prediction_writer.rank_zero_info", lambda text: print(text))
+    writer = trainer(tmp_path)
+    shown = pl.Trainer(
+        accelerator="cpu", logger=False, default_root_dir=tmp_path, callbacks=writer.callbacks[:1]
+    )
+    shown.predict(Probabilities(), DataLoader(torch.zeros(5, 1), 2))
+    said = capsys.readouterr().out
+    assert said.endswith(f"\n5 predictions written to {tmp_path / 'predictions.csv'}\n")

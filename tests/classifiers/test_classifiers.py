@@ -255,3 +255,34 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, trainer: Any)
         assert torch.equal(value, resumed.state_dict()[name]), name
     for name, value in whole.callback_metrics.items():
         assert torch.equal(value, rest.callback_metrics[name]), name
+
+
+@pytest.mark.parametrize(("rate", "warned"), [(1e-9, True), (0.1, False)])
+def test_training_that_stays_at_chance_is_said_after_three_epochs(
+    trainer: Any, rate: float, warned: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    torch.manual_seed(1)
+    model = ImageClassifier(
+        nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES)),
+        CLASSES,
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=rate),
+    )
+    trainer(max_epochs=3, limit_val_batches=0).fit(model, loader(100, 10))
+    said = [str(one.message) for one in recwarn if "is chance" in str(one.message)]
+    assert len(said) == warned
+    assert all("after 3 epochs is chance; optimizer: another learning rate" in x for x in said)
+
+
+def test_a_single_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="num_classes: expected 2 or more, got 1; a folder of im"):
+        ImageClassifier(nn.Flatten(), 1)
+
+
+def test_what_an_optimizer_or_a_scheduler_refuses_names_it() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES))
+    bad: Any = lambda parameters: torch.optim.SGD(parameters, lr=-1)  # noqa: E731
+    with pytest.raises(ValueError, match=r"^optimizer: Invalid learning rate: -1"):
+        ImageClassifier(network, CLASSES, optimizer=bad).configure_optimizers()
+    cosine: Any = lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=0)  # noqa: E731
+    with pytest.raises(ValueError, match=r"^scheduler: .*by zero"):
+        ImageClassifier(network, CLASSES, scheduler=cosine).configure_optimizers()

@@ -66,8 +66,8 @@ def test_from_a_search_to_predictions() -> None:
     assert [int(row["class_index"]) for row in rows] == classes.tolist()
     assert [float(row["probability"]) for row in rows] == pytest.approx(best.tolist(), abs=1e-4)
 
-    main(["export", *reuse, "--output", "model.pt2"])
-    exported = torch.export.load("model.pt2").module()
+    main(["export", *reuse])
+    exported = torch.export.load(path.with_name("model.pt2")).module()
     torch.testing.assert_close(exported(pixels.byte()), probabilities, rtol=1e-4, atol=1e-4)
 
 
@@ -77,6 +77,9 @@ def test_from_a_search_to_predictions() -> None:
     [
         (["--model.architecture", "nothere.json"], "architecture: no file nothere.json"),
         (["--model.space", "models.spaces.DartsSpace"], "nasbench201, expected darts"),
+        (["--model.architecture", "."], r"architecture: \. is a folder; expected the file of a s"),
+        (["--model.architecture", CONFIG], "architecture: .* is no architecture.json; expected th"),
+        (["--model.scheduler.T_max", "0"], "^scheduler: integer .*by zero"),
     ],
 )
 def test_mistakes(capsys: pytest.CaptureFixture[str], args: list[str], line: str) -> None:
@@ -116,3 +119,62 @@ def test_the_former_name_in_a_config_and_in_a_checkpoint() -> None:
     old.write_text(Path(CONFIG).read_text().replace("ArchitectureClassifier", "CellClassifier"))
     for file in ("old.ckpt", str(path)):
         main(["test", "--config", str(old), *BARE, "--ckpt_path", file])
+
+
+SPACE = """
+from models.spaces import NasBench201Space
+
+class Unwritten(NasBench201Space):
+    name = "unwritten"
+    def random_architecture(self, generator):
+        raise NotImplementedError
+"""
+
+
+@pytest.mark.usefixtures("command_line")
+@pytest.mark.parametrize(
+    ("config", "args", "line"),
+    [
+        (
+            "quickstart",
+            "--model.prune_number 10",
+            "prune_number: expected 1 to 3, for one of the 4",
+        ),
+        (
+            "sampling_digits",
+            "--model.cache /proc/x.jsonl",
+            "cache: /proc/x.jsonl cannot be written",
+        ),
+        (
+            "sampling_digits",
+            "--model.indicator [SynFlow,Snip]",
+            "model.indicator: .*; --model.indicator may take one value, not a list$",
+        ),
+        ("sampling_digits", "--model.samples ten", "model.samples: Expected a <class 'int'>. Got"),
+        ("sampling_digits", "--model.filter Limit", r"model\.filter: .* required: indicator$"),
+        (
+            "sampling_digits",
+            "--model.filter Limit --model.filter.at_most ten",
+            r"model\.filter\.at_most: Expected a <class 'float'>$",
+        ),
+        (
+            "sampling_digits",
+            "--model.space own_space.Unwritten",
+            "a class of this run raises an error without a text, such as NotImplementedError$",
+        ),
+    ],
+)
+def test_mistakes_in_a_search(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    config: str,
+    args: str,
+    line: str,
+) -> None:
+    Path("own_space.py").write_text(SPACE)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = str(CONFIGS / "search" / f"{config}.yaml")
+    bare = ["--trainer.callbacks", "null", "--trainer.logger", "false"]
+    assert re.match(line, error(capsys, "fit", "--config", path, *bare, *args.split()))
+    assert not Path("runs").exists()

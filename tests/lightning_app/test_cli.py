@@ -1,6 +1,7 @@
 """The command line: runs, checkpoints, and one clear line for every mistake."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,14 @@ def config(old: str = "", new: str = "") -> str:
     ("args", "line"),
     [
         # names
-        ("--model.wdth 5", "model: Option 'wdth' is not accepted"),
-        ("--trainer.max_epoch 3", "unrecognized arguments: --trainer.max_epoch 3"),
+        ("--model.wdth 5", r"model: Option 'wdth' is not accepted; did you mean --model\.width\?$"),
+        ("--trainer.max_epoch 3", r"unrecognized arg.*; did you mean --trainer\.max_epochs\?$"),
         ("--model models.Nope", "model: module 'models' has no attribute 'Nope'"),
-        ("--model Nope", "model: Expected a dot import path string: Nope"),
+        ("--model Nope", "model: Expected a dot import path string: Nope$"),
+        ("--model", "argument --model: expected one argument"),
+        ("--callbacks.NTKMonitor.seed 1", "callbacks.NTKMonitor: this run has no callbacks; add"),
+        ("--epochs 3", r".*; did you mean --trainer\.(min|max)_epochs or --trainer\.m.._epochs\?$"),
+        ("--data MNIST", r"data: Expected a dot .*; did you mean MNISTDataModule\?$"),
         ("--model.optimizer torch.optim.Nop", "model.optimizer: .*'torch.optim' has no .*'Nop'"),
         # types
         ("--model.width x", "model.width: Expected a <class 'int'>. Got value: x"),
@@ -57,12 +62,18 @@ def config(old: str = "", new: str = "") -> str:
         # values that a constructor refuses
         ("--model.dag 0_00_000", "dag: '0_00_000' has no path from input to output$"),
         ("--data.batch_size 0", "batch_size: 0, expected at least 1$"),
+        ("--data.validation 0.0001", "validation: 0.0001 of 1438 images holds none out, expected"),
+        ("--seed_everything -3", "seed_everything: -3, expected 0 to 4294967295, or true"),
+        # what the data decide
+        ("--model.num_classes 5", r"model\.num_classes: 5, but the images of data have 10$"),
+        ("--model.in_shape [1,2,3]", r"model\.in_shape: \[1, 2, 3\], but the images of data have"),
         ("--trainer.accelerator quantum", "trainer: .*accelerator='quantum'.* Available names"),
         ("--model.optimizer.lr -1", "optimizer: Invalid learning rate: -1"),
         # missing things
         ("--model.scheduler torch.optim.lr_scheduler.StepLR", "model.scheduler: .*: step_size$"),
         ("--config nothere.yaml", "Parser key .config.: File does not exist: '.*/nothere.yaml'"),
         ("--data MNISTDataModule --data.root nowhere", "root: no file nowhere/MNIST/raw/train-im"),
+        ("--ckpt_path .", r"ckpt_path: \. is a folder, expected a file$"),
         ("--ckpt_path none.ckpt", "ckpt_path: no file none.ckpt; expected a checkpoint, or one"),
         ("--ckpt_path last", "ckpt_path: no checkpoint to go on from under runs/quickstart"),
     ],
@@ -78,13 +89,21 @@ def test_mistakes_on_the_command_line(
     ("args", "line"),
     [
         ("", 'expected "subcommand" to be one of {fit,validate,test,predict,export}'),
-        ("fit", "the following arguments are required: fit.model"),
+        ("fit", "the following arguments are required: fit.model; give a config: lightning fit --"),
+        (
+            f"fit {QUICKSTART}",
+            "unrecognized arguments: .*; a config follows --config: light",
+        ),
+        (f"--config {QUICKSTART} fit", ".* before subcommand 'fit'; the command comes first: "),
+        ("train", r"argument subcommand: invalid choice: 'train' \(choose from 'fit', "),
+        ("fit --config binary.ckpt", "config: expected a YAML file, not binary; a checkpoint foll"),
         ("test --model DagMLPClassifier --model.dag 2", "data: required; give --data with a cl"),
     ],
 )
 def test_arguments_that_are_missing(
     capsys: pytest.CaptureFixture[str], args: str, line: str
 ) -> None:
+    torch.save({}, "binary.ckpt")
     assert re.match(line, error(capsys, *args.split()))
 
 
@@ -227,3 +246,61 @@ def test_bugs_keep_their_traceback_and_bad_data_is_one_line(
             main(args)
     else:
         assert error(capsys, *args) == "this"
+
+
+def test_what_lightning_refuses_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", *BARE[2:]]
+    stopping = ["--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val_loss"]
+    said = error(capsys, "fit", "--config", str(QUICKSTART), *short, *stopping)
+    assert said.startswith("Early stopping conditioned on metric `val_loss` which is not available")
+
+
+def test_a_method_that_is_left_to_be_written_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Path("unwritten.py").write_text(
+        OWN.format(name="Unwritten", hook="training_step", error="NotImplementedError")
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    args = ["fit", "--model", "unwritten.Unwritten", "--data", "DigitsDataModule", *FAST]
+    assert error(capsys, *args) == "Unwritten.training_step: not implemented; this"
+
+
+@pytest.mark.parametrize(
+    ("option", "base", "line"),
+    [
+        ("--model.indicator", "models.indicators.Indicator", "model.indicator: .* is abstract; "),
+        ("--data", "datamodules.ImageDataModule", "data: .* is abstract; "),
+    ],
+)
+def test_abstract_methods_of_a_class_of_ones_own_are_named(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    option: str,
+    base: str,
+    line: str,
+) -> None:
+    module, _, name = base.rpartition(".")
+    Path("half_done.py").write_text(
+        f"import {module}\n\nclass Half{name}({base}):\n    num_classes = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    sys.modules.pop("half_done", None)
+    search = QUICKSTART.parent / "search" / "sampling_digits.yaml"
+    said = error(capsys, "fit", "--config", str(search), option, f"half_done.Half{name}")
+    assert re.match(f"{line}Half{name} lacks (score|load)$", said)
+
+
+def test_a_bug_after_a_checkpoint_was_read_is_not_the_checkpoints(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = ["fit", "--config", str(QUICKSTART), *BARE]
+    main([*args, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1"])
+
+    def configure_optimizers(self: object) -> None:
+        raise ValueError("a rate of my own")
+
+    monkeypatch.setattr("models.DagMLPClassifier.configure_optimizers", configure_optimizers)
+    said = error(capsys, *args, "--ckpt_path", "checkpoints/last.ckpt")
+    assert said == "a rate of my own"

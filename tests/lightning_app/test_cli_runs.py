@@ -108,7 +108,7 @@ def test_subcommands(subcommand: str, stages: list[str], monkeypatch: pytest.Mon
     assert begun == stages
 
 
-def test_no_progress_bar_means_that_of_a_config_too(
+def test_the_progress_bar_of_a_search_can_be_turned_off(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = QUICKSTART.parent / "search" / "sampling_digits.yaml"
@@ -160,3 +160,71 @@ def test_a_continued_run_leaves_a_config_that_starts_anew() -> None:
     assert second["trainer"].pop("max_epochs") == 2
     assert first["trainer"].pop("max_epochs") == 1
     assert second == first
+
+
+def test_arguments_of_a_callback_are_given_by_its_class() -> None:
+    """And not to the last callback, which another `+=` has become."""
+    short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
+    given = ["--callbacks.NTKMonitor.every_n_epochs", "5", "--callbacks.NTKMonitor.probe_size", "8"]
+    extra = ["--trainer.callbacks+=ModelCheckpoint", "--callbacks.TopologyMonitor", "{}"]
+    main(["fit", "--config", str(QUICKSTART), "--model.width", "8", *short, *extra, *given])
+    config = written(Path("runs/quickstart/version_0"))
+    assert "callbacks" not in config
+    topology, ntk, checkpoint = config["trainer"]["callbacks"]
+    assert (ntk["init_args"]["every_n_epochs"], ntk["init_args"]["probe_size"]) == (5, 8)
+    assert ntk["init_args"]["batch_norm"] == "frozen"
+    assert topology["class_path"] == "callbacks.TopologyMonitor"
+    assert checkpoint["init_args"]["every_n_epochs"] is None
+
+
+def test_a_start_that_fails_leaves_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    args = ["fit", "--config", str(QUICKSTART), "--trainer.callbacks", "null", "--model.width", "8"]
+
+    def fail(self: object) -> None:
+        raise ValueError("no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DagMLPClassifier, "on_train_start", fail)
+        with pytest.raises(SystemExit):
+            main(args)
+    assert not Path("runs/quickstart").exists()
+    with pytest.raises(SystemExit):  # nothing to train on
+        main([*args, "--trainer.limit_train_batches", "0"])
+    assert not Path("runs/quickstart").exists()
+    main([*args, "--trainer.max_epochs", "1"])
+    with monkeypatch.context() as broken:  # a folder that another run has made stays
+        broken.setattr(DagMLPClassifier, "on_train_start", fail)
+        with pytest.raises(SystemExit):
+            main([*args, "--ckpt_path", "last"])
+    assert Path("runs/quickstart/version_0/checkpoints/last.ckpt").exists()
+
+
+def test_a_classifier_of_ones_own_goes_on_from_its_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own_classifier.py").write_text(
+        "from torch import nn\nfrom models import ImageClassifier\n\n"
+        "class OwnClassifier(ImageClassifier):\n    def __init__(self):\n"
+        "        super().__init__(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), 10)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    model = ["--model", "own_classifier.OwnClassifier", "--data", "DigitsDataModule", *BARE[:4]]
+    main(["fit", *model, "--trainer.max_epochs", "1"])
+    main(["fit", *model, "--trainer.max_epochs", "2", "--ckpt_path", "checkpoints/last.ckpt"])
+    content = torch.load("checkpoints/last.ckpt", weights_only=True)
+    assert content["epoch"] == 1
+    capsys.readouterr()
+    main(["test", *model, "--ckpt_path", "checkpoints/last.ckpt"])
+    assert "test/accuracy" in capsys.readouterr().out
+
+
+def test_lightning_offers_no_other_product(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    monitored = logging.getLogger("pytorch_lightning")
+    caplog.set_level("INFO")
+    monitored.addHandler(caplog.handler)
+    main(["fit", "--config", str(QUICKSTART), *FAST, *BARE])
+    monitored.removeHandler(caplog.handler)
+    assert "GPU available" in caplog.text
+    assert not re.search("lit(logger|models)|TPU", caplog.text)
+    assert len(logger.filters) == 1

@@ -47,3 +47,16 @@ def test_help_of_a_subcommand_says_what_it_does(capsys: pytest.CaptureFixture[st
         main(["predict", "--help"])
     assert exit_.value.code == 0
     assert SUBCOMMANDS["predict"] in " ".join(capsys.readouterr().out.split())
+
+
+def test_ctrl_c_while_torch_is_imported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(args: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lightning_app.cli.main", stopped)
+    with pytest.raises(SystemExit) as exit_:
+        main(["fit"])
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err == "lightning: stopped by Ctrl-C\n"

@@ -299,6 +299,7 @@ def test_result_file(tmp_path):
     [
         ({"repeats": 0}, "repeats: expected 1 or more, got 0"),
         ({"prune_number": 0}, "prune_number: expected 1 or more"),
+        ({"prune_number": 4}, "prune_number: expected 1 to 3, for one of the 4 operations of an e"),
         ({"batch_size": 1}, "batch_size: expected 2 or more"),
         ({"depth_width": "on"}, "depth_width: expected 'reserve' or 'off', got 'on'"),
         ({"batch_norm": "eval"}, "batch_norm: expected 'frozen' or 'coupled', got 'eval'"),

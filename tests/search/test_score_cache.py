@@ -22,7 +22,6 @@ OVERLAP, ZICO = {"class": "ActivationOverlap"}, {"class": "ZiCo", "batches": 2}
 def test_a_score_is_found_again_to_the_last_bit(tmp_path):
     path = tmp_path / "folder" / "scores.jsonl"
     cache = ScoreCache(path, SETTING, 0)
-    assert not path.exists()
     cache.put(OVERLAP, "a", 0.1 + 0.2)
     for same in (cache, ScoreCache(path, SETTING, 0)):
         assert same.get(OVERLAP, "a") == 0.1 + 0.2
@@ -130,3 +129,10 @@ def test_devices_of_different_kinds_share_no_scores(tmp_path, monkeypatch):
     assert not len(scorer._cache)
     scorer.prepare(torch.device("cpu"))
     assert len(scorer._cache) == 1
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_first_score(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", "/proc/nope.jsonl"):
+        with pytest.raises(ValueError, match=rf"cache: {path} cannot be written: "):
+            ScoreCache(path, SETTING, 0)

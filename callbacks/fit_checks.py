@@ -3,8 +3,6 @@
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_warn
 
-from models.search import Search
-
 _LENGTHS = ("T_max", "epochs")
 """Attributes of schedulers that say after how many steps they end."""
 
@@ -22,13 +20,13 @@ class FitChecks(Callback):
                         f"model.scheduler: {name} is {length}, but trainer.max_epochs is "
                         f"{trainer.max_epochs}: the schedule does not end with the training"
                     )
-        if trainer.num_training_batches == trainer.limit_train_batches == 1 and not (
-            trainer.fast_dev_run or isinstance(pl_module, Search)  # type: ignore[attr-defined]
-        ):
-            rank_zero_warn("data.batch_size: all training images fit one batch, a step per epoch")
+        # All batches are asked for, and none of a search, which counts them as it likes.
+        whole = isinstance(trainer.limit_train_batches, float) and pl_module.automatic_optimization
+        if whole and trainer.num_training_batches == 1:
+            rank_zero_warn("data.batch_size: one batch holds all images; one step per epoch")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """What would be tested is the initialisation.
+        """Refuse what would be tested as it was initialised.
 
         Raises:
             ValueError: not a step was taken.
