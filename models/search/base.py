@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -148,13 +149,19 @@ class Search(pl.LightningModule):
 
         Raises:
             MisconfigurationException: a subcommand other than `fit`.
-            ValueError: fewer images than `batch_size`, or a precision other than 32-true.
+            ValueError: fewer images than `batch_size`, a precision other than 32-true, or a DDP
+                that averages gradients.
         """
         if stage != "fit":
             raise MisconfigurationException(f"{type(self).__name__} runs with fit, not {stage}")
         if self.trainer.precision != "32-true":
             raise ValueError(
                 f"trainer.precision: a search runs in 32-true, got {self.trainer.precision}"
+            )
+        if getattr(type(self.trainer.strategy), "configure_ddp", None) is DDPStrategy.configure_ddp:
+            raise ValueError(
+                "trainer.strategy: a search has no gradients to average; give several processes "
+                "lightning_app.strategy.SearchStrategy, and a notebook one device"
             )
         # Every round has another number of candidates, fewer than Lightning logs at.
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
@@ -275,6 +282,7 @@ class Search(pl.LightningModule):
         checkpoint["search"] = {
             "settings": self.settings(),
             "drawn": self._drawn,
+            "device": self.trainer.strategy.root_device.type,
             "rounds": list(self._texts),
             "seconds": self.seconds,
             "state": self.state(),
@@ -285,8 +293,8 @@ class Search(pl.LightningModule):
         """Go on where the checkpoint was written; a finished search stays finished.
 
         Raises:
-            ValueError: a checkpoint of something else, or of a search with other settings or on
-                other images.
+            ValueError: a checkpoint of something else, or of a search with other settings, on
+                other images or another kind of device.
         """
         saved = checkpoint.get("search")
         if saved is None:
@@ -304,6 +312,10 @@ class Search(pl.LightningModule):
                 )
         if self._drawn and saved.get("drawn", self._drawn) != self._drawn:
             raise ValueError("ckpt_path: the checkpoint's scores were taken on other images")
+        if self._trainer is not None:  # of another kind of device, scores differ by rounding
+            device = self.trainer.strategy.root_device.type
+            if (other := saved.get("device", device)) != device:
+                raise ValueError(f"ckpt_path: the checkpoint's scores were taken on {other}")
         self._texts = list(saved["rounds"])
         self.history = [json.loads(text) for text in self._texts]
         self.seconds = saved["seconds"]

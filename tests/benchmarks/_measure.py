@@ -19,6 +19,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from models.indicators._autograd.untouched import full_precision
+
 RESULTS = Path(__file__).parent / "results"
 Clock = Literal["processor", "wall"]
 T = TypeVar("T")
@@ -238,6 +240,7 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
+@full_precision()  # ours computes in it: so must the naive way
 def main(name: str, measure: Callable[[Bench], Iterable[Result]]) -> None:
     """Measure, print, and keep `results/<name>.json`, unless `--quick`."""
     parser = argparse.ArgumentParser(description=f"The benchmark {name}.")
@@ -245,7 +248,6 @@ def main(name: str, measure: Callable[[Bench], Iterable[Result]]) -> None:
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", type=torch.device, default=default)
     given = parser.parse_args()
-    torch.backends.fp32_precision = "ieee"  # ours is exact: so must the naive way be
     torch.set_num_threads(1)  # those of small networks mostly wait for each other
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

@@ -44,6 +44,15 @@ def two_products(network: nn.Module, images: Tensor) -> float:
     return float(logdet)
 
 
+def same(ours: float, naive: float) -> bool:
+    """Equal but for units so near zero that rounding decides their sign.
+
+    A GPU takes other kernels for the pass that keeps a graph. All in float64 instead of float32
+    moves the score by 1.6·10⁻⁸ of it; leaving out one of a thousand ReLUs, by more than 10⁻⁴.
+    """
+    return math.isclose(ours, naive, rel_tol=1e-6)
+
+
 def measure(bench: Bench) -> Iterator[Result]:
     """A network of NAS-Bench-201, C = 16 and N = 5, batch 128."""
     channels, cells = bench.pick((16, 5), (2, 1))
@@ -65,7 +74,7 @@ def measure(bench: Bench) -> Iterator[Result]:
         of="images",
         sizes=sizes,
         naive="two products and a backward pass",
-        agree=lambda ours, naive: math.isclose(ours, naive, rel_tol=1e-8),
+        agree=same,
         repeats=2,
     )
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 from device_runs import RUNS
 
+from models.indicators._autograd.untouched import full_precision
+
 pytestmark = pytest.mark.gpu
 
 SINGULAR = 1e6
@@ -17,9 +19,9 @@ SINGULAR = 1e6
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_on_the_device_as_on_the_cpu(name: str, tmp_path: Path) -> None:
     warnings.simplefilter("ignore")
-    torch.backends.fp32_precision = "ieee"  # the CPU has no shorter products
-    found = RUNS[name](torch.device("cuda", 0), tmp_path / "cuda")
-    expected = RUNS[name](torch.device("cpu"), tmp_path / "cpu")
+    with full_precision():  # the CPU has no shorter products
+        found = RUNS[name](torch.device("cuda", 0), tmp_path / "cuda")
+        expected = RUNS[name](torch.device("cpu"), tmp_path / "cpu")
     assert found.keys() == expected.keys()
     if name == "train_darts":  # drop-path draws from the device's generator
         return

@@ -343,6 +343,17 @@ def test_a_checkpoint_of_other_images_is_refused(tmp_path, monkeypatch):
         run(small(), tmp_path, ckpt_path=path)
 
 
+def test_a_checkpoint_of_another_kind_of_device_is_refused(tmp_path):
+    trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
+    path = trainer.checkpoint_callback.best_model_path
+    content = torch.load(path, weights_only=True)
+    assert content["search"]["device"] == "cpu"
+    content["search"]["device"] = "cuda"
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"ckpt_path: the checkpoint's scores were taken on cuda"):
+        run(small(), tmp_path, ckpt_path=path)
+
+
 def test_result_file(tmp_path):
     search = small(filter=DepthWidthFilter())
     run(search, tmp_path)
@@ -443,3 +454,11 @@ def test_another_precision_is_refused(tmp_path, precision):
     line = f"^trainer.precision: a search runs in 32-true, got {precision}$"
     with pytest.raises(ValueError, match=line):
         run(small(), tmp_path, precision=precision)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn", "ddp_notebook"])
+def test_a_strategy_that_averages_gradients_is_refused(tmp_path, strategy):
+    search = small()
+    search.trainer = pl.Trainer(accelerator="cpu", devices=2, strategy=strategy, logger=False)
+    with pytest.raises(ValueError, match=r"^trainer.strategy: .* and a notebook one device$"):
+        search.setup("fit")

@@ -47,8 +47,17 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, 
     return found
 
 
-def test_two_processes_prune_to_the_same(references: Any, tmp_path: Path) -> None:
-    assert fit(tmp_path, "pruning", "--trainer.devices", "2") == 0
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--trainer.devices", "2"],
+        ["--trainer.strategy", "SearchStrategy", "--trainer.strategy.ranks_per_device", "2"],
+    ],
+)
+def test_two_processes_prune_to_the_same(
+    references: Any, tmp_path: Path, options: list[str]
+) -> None:
+    assert fit(tmp_path, "pruning", *options) == 0
     assert found_in(tmp_path) == references["pruning"]
 
 

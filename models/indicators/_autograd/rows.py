@@ -18,8 +18,8 @@ def add_rows(
 ) -> None:
     """Add, for each function F (N), the kernel of its gradients by `theta`.
 
-    chunk_size: rows of ∂F/∂θ that one batched backward pass computes. On a CPU, single ones run
-    side by side, one on each of torch's threads.
+    chunk_size: rows of ∂F/∂θ that one batched backward pass computes, fewer where the device has
+    no memory for as many. On a CPU, single ones run side by side, one on each of torch's threads.
     """
     for F in targets if theta else ():
         # a parameter without gradient would come back without the axis of the rows
@@ -28,11 +28,34 @@ def add_rows(
         if not used:
             continue
         cotangents = torch.eye(len(F), dtype=F.dtype, device=F.device)
-        side_by_side = F.device.type == "cpu" and chunk_size == 1
-        with _workers(torch.get_num_threads() if side_by_side else 1) as each:
-            rows = list(each(partial(_rows, F, used), torch.split(cotangents, chunk_size)))
+        if F.device.type == "cpu" and chunk_size == 1:
+            with _workers(torch.get_num_threads()) as each:
+                rows = list(each(partial(_rows, F, used), torch.split(cotangents, 1)))
+        else:
+            rows, chunk_size = _by_chunks(partial(_rows, F, used), cotangents, chunk_size)
         for columns in zip(*rows, strict=True):
             gram.add_columns(torch.cat(columns).flatten(1))
+
+
+def _by_chunks(
+    compute: Callable[[Tensor], Row], cotangents: Tensor, chunk_size: int
+) -> tuple[list[Row], int]:
+    """Compute the rows, and find the size of chunks that fits: half as many each time it fails.
+
+    Raises torch.OutOfMemoryError where a single one does not fit.
+    """
+    rows: list[Row] = []
+    chunk_size = min(chunk_size, len(cotangents))
+    while len(cotangents):
+        try:
+            rows.append(compute(cotangents[:chunk_size]))
+        except torch.OutOfMemoryError:
+            if chunk_size == 1:
+                raise
+            chunk_size //= 2
+        else:
+            cotangents = cotangents[chunk_size:]
+    return rows, chunk_size
 
 
 def _rows(F: Tensor, theta: Sequence[Tensor], cotangents: Tensor) -> Row:

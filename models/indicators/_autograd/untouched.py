@@ -86,21 +86,32 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
     And compiled code: indicators hook modules, swap them and change modes, at which `torch.compile`
     compiles anew until it gives up.
     """
-    libraries: list[Any] = [cudnn, mkldnn, cuda]  # torch does not type their parts
-    parts = ("matmul", "conv", "rnn")
-    backends = [getattr(one, part) for one in libraries for part in parts if hasattr(one, part)]
-    precisions = [backend.fp32_precision for backend in backends]
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
-    with ExitStack() as stack:
+    with full_precision(), ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         for kind in {"cpu", device.type} - {"meta"}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         try:
-            for backend in backends:
-                backend.fp32_precision = "ieee"
             cudnn.deterministic, cudnn.benchmark = True, False
             yield
         finally:
-            for backend, precision in zip(backends, precisions, strict=True):
-                backend.fp32_precision = precision
             cudnn.deterministic, cudnn.benchmark = deterministic, benchmark
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Switch off products of fewer bits (TF32, bfloat16) in every library.
+
+    One by one: once a part has a setting of its own, it ignores `torch.backends.fp32_precision`.
+    """
+    libraries: list[Any] = [cudnn, mkldnn, cuda]  # torch does not type their parts
+    parts = ("matmul", "conv", "rnn")
+    backends = [getattr(one, part) for one in libraries for part in parts if hasattr(one, part)]
+    precisions = [backend.fp32_precision for backend in backends]
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        yield
+    finally:
+        for backend, precision in zip(backends, precisions, strict=True):
+            backend.fp32_precision = precision
