@@ -1,6 +1,7 @@
 """Callbacks: they ask a LightningModule for what they need, call a function, and log the result."""
 
 from callbacks.dag_space_report import DagSpaceReport
+from callbacks.front_monitor import FrontMonitor
 from callbacks.indicator_ranking import IndicatorRanking
 from callbacks.nasbench201_lookup import NasBench201Lookup
 from callbacks.nngp_monitor import NNGPMonitor
@@ -11,6 +12,7 @@ from callbacks.topology_monitor import TopologyMonitor
 
 __all__ = [
     "DagSpaceReport",
+    "FrontMonitor",
     "IndicatorRanking",
     "NNGPMonitor",
     "NTKMonitor",

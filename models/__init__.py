@@ -9,7 +9,7 @@ from models.classifiers import (
     SupernetAccuracy,
     SupernetClassifier,
 )
-from models.search import DepthWidthFilter, PruningSearch, SamplingSearch
+from models.search import DepthWidthFilter, EvolutionSearch, PruningSearch, SamplingSearch
 
 __all__ = [
     "CellClassifier",
@@ -17,6 +17,7 @@ __all__ = [
     "DagMLPClassifier",
     "DagSpaceClassifier",
     "DepthWidthFilter",
+    "EvolutionSearch",
     "ImageClassifier",
     "PruningSearch",
     "SamplingSearch",
