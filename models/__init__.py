@@ -9,7 +9,13 @@ from models.classifiers import (
     SupernetAccuracy,
     SupernetClassifier,
 )
-from models.search import DepthWidthFilter, EvolutionSearch, PruningSearch, SamplingSearch
+from models.search import (
+    DepthWidthFilter,
+    EvolutionSearch,
+    PruningSearch,
+    SamplingSearch,
+    StagedSearch,
+)
 
 __all__ = [
     "CellClassifier",
@@ -21,6 +27,7 @@ __all__ = [
     "ImageClassifier",
     "PruningSearch",
     "SamplingSearch",
+    "StagedSearch",
     "SupernetAccuracy",
     "SupernetClassifier",
 ]

@@ -4,6 +4,7 @@ Each check raises AssertionError with one line that says what is broken; call it
 """
 
 import inspect
+import itertools
 import json
 import math
 import random
@@ -128,10 +129,11 @@ def check_space(space: SearchSpace, in_shape: tuple[int, int, int] = (3, 32, 32)
     Texts and JSON values read back as the same, hashable architecture; a draw advances the given
     generator alone, and every architecture of a small space is drawn; texts that are damaged give
     an architecture or a ValueError; networks take the sizes of the proxies and return logits;
-    topologies, where there are any, have a depth and a width; `mutate`, where it is defined, gives
+    topologies, where there are any, have a depth and a width; `architectures`, where it is defined,
+    lists different ones of the space, all of a small one; `mutate`, where it is defined, gives
     another architecture of the space, `crossover` and `canonical` one of the space, and `canonical`
-    changes nothing twice. In a `SupernetSpace` an architecture and its mask stand for
-    each other, and both supernets run.
+    changes nothing twice. In a `SupernetSpace` an architecture and its mask stand for each other,
+    and both supernets run.
 
     Args:
         space: to check.
@@ -164,6 +166,11 @@ def check_space(space: SearchSpace, in_shape: tuple[int, int, int] = (3, 32, 32)
         same = space.canonical(architecture)
         assert _is_member(space, same), f"{kind}.canonical leaves the space"
         assert space.canonical(same) == same, f"{kind}.canonical of {text} has another canonical"
+    if type(space).architectures is not SearchSpace.architectures:
+        listed = list(itertools.islice(space.architectures(), _SMALL + 1))
+        expected = min(count, _SMALL + 1)
+        assert len(set(listed)) == expected, f"{kind}.architectures lists {len(set(listed))}"
+        assert all(_is_member(space, one) for one in listed), f"{kind}.architectures leaves it"
     sizes_of: tuple[Literal["small", "paper"], ...] = ("small", "paper")
     for size in sizes_of:
         sizes = space.proxy(size, "any").network

@@ -29,6 +29,7 @@ SMALL = {
     "PruningSearch": {"repeats": 1, "batch_size": 8},
     "CellClassifier": {"sizes.channels": 2},
     "SamplingSearch": {"samples": 8, "batch_size": 8},
+    "StagedSearch": {"samples": 8},
     "SupernetClassifier": {"sizes.channels": 2, "sizes.cells_per_stage": 1},
 }
 

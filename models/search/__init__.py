@@ -19,6 +19,8 @@ from models.search.pruning_search import PruningSearch
 from models.search.sampling_search import SamplingSearch
 from models.search.score_cache import ScoreCache
 from models.search.scoring import Evaluation, Scorer
+from models.search.staged_rules import Stage
+from models.search.staged_search import StagedSearch
 
 __all__ = [
     "Budget",
@@ -36,6 +38,8 @@ __all__ = [
     "ScoreCache",
     "Scorer",
     "Search",
+    "Stage",
+    "StagedSearch",
     "describe",
     "describe_architecture",
     "describe_images",

@@ -33,11 +33,12 @@ FAILURES = (ValueError, ArithmeticError, RuntimeError)
 
 
 class Evaluation(TypedDict, total=False):
-    """Outcome of a candidate: its scores, or the reason why it has none."""
+    """Outcome of a candidate: its scores, or the reason or the constraint why it has none."""
 
     scores: dict[str, list[float]]
     gains: dict[str, float]
     error: str
+    refused: str
 
 
 def attempt(compute: Callable[[], T]) -> T | str:

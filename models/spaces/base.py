@@ -1,6 +1,7 @@
 """Base classes of search spaces. A space is one file that inherits from one of them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, Literal, NamedTuple
 
 import networkx as nx
@@ -85,6 +86,14 @@ class SearchSpace(ABC, Generic[Architecture]):
         Empty by default: such a space has no effective depth and width.
         """
         return {}
+
+    def architectures(self) -> Iterator[Architecture]:
+        """List the whole space, `count` different architectures, always in the same order.
+
+        Raises:
+            ValueError: the space cannot be listed; searches over the whole of it refuse it.
+        """
+        raise ValueError(f"space: {self.name} has no architectures(), which lists it")
 
     def mutate(self, architecture: Architecture, generator: torch.Generator) -> Architecture:
         """Draw a neighbour of an architecture: one that differs in a single choice.

@@ -1,8 +1,9 @@
 """Cells of NAS-Bench-201: four nodes, one of five operations on each of six edges."""
 
+import itertools
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import ClassVar, Self
 
 import networkx as nx
@@ -110,3 +111,59 @@ class NasBench201Cell:
                 graph.add_edge(source, target, operations=count, label=operation)
         graph.graph["removed"] = tuple(removed)
         return graph
+
+    @property
+    def function(self) -> str:
+        """What the cell computes of its input `x`; empty where no path leads through.
+
+        Such as `#1 + x; #1 = nor_conv_3x3(x)`: the sum at the output, then each operation with
+        weights. Cells of one text compute the same functions: `skip_connect` is the identity,
+        `none` adds nothing, and neither the order nor the brackets of a sum matter. Two
+        convolutions alike have weights of their own; one whose result is used twice has one name.
+        (That the pooling of a sum is the sum of poolings is not made use of.)
+        """
+        return _function(self.operations)
+
+
+@cache
+def _function(operations: tuple[str, ...]) -> str:
+    """Name the operations by what leads to them; of those alike, in the order of least text."""
+    alike: dict[str, list[int]] = {}
+    for edge, text in _expand(operations, {})[1].items():
+        if edge in _live(operations):
+            alike.setdefault(text, []).append(edge)
+    orders = itertools.product(*(itertools.permutations(alike[text]) for text in sorted(alike)))
+    return min(_written(operations, list(itertools.chain(*order))) for order in orders)
+
+
+def _written(operations: tuple[str, ...], order: list[int]) -> str:
+    names = {edge: f"#{number}" for number, edge in enumerate(order, start=1)}
+    output, texts = _expand(operations, names)
+    return "; ".join([output, *(f"{names[edge]} = {texts[edge]}" for edge in order)])
+
+
+def _expand(operations: tuple[str, ...], names: dict[int, str]) -> tuple[str, dict[int, str]]:
+    """Return the sum at the output, and the text of each edge with weights; `names` are used."""
+    terms: dict[int, list[str]] = {0: ["x"], 1: [], 2: [], 3: []}
+    texts: dict[int, str] = {}
+    for edge, (source, target) in enumerate(NasBench201Cell.EDGES):
+        operation = operations[edge]
+        if operation == "none" or not terms[source]:
+            continue
+        text = f"{operation}({' + '.join(sorted(terms[source]))})"
+        if operation in NasBench201Cell.PARAMETERISED:
+            texts[edge] = text
+        new = terms[source] if operation == "skip_connect" else [names.get(edge, text)]
+        terms[target] += new
+    return " + ".join(sorted(terms[3])), texts
+
+
+def _live(operations: tuple[str, ...]) -> set[int]:
+    """Edges from which the output is reached."""
+    live: set[int] = set()
+    reaching = {3}
+    for edge, (source, target) in reversed(list(enumerate(NasBench201Cell.EDGES))):
+        if operations[edge] != "none" and target in reaching:
+            live.add(edge)
+            reaching.add(source)
+    return live

@@ -1,0 +1,107 @@
+"""What an architecture must meet to be scored in stages, and to go on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from models.benchmarks import HardwareTable
+from models.search.budget import Budget
+from models.search.constraints import Filter, Filtering
+from models.search.costs import COSTS, Costs
+from models.spaces import SearchSpace
+
+
+class StagedLimits:
+    """Constraints and a budget, of which a latency that must be measured comes last.
+
+    Measuring takes longer than the scores of a first stage. So it is done for those alone that
+    would go on to the second, the best first, and not before anything is scored.
+
+    Args:
+        filter: constraints, one or a list; by default none.
+        budget: upper bounds on costs; by default none.
+        sizes: of the network that will be trained, as `space.network` takes them.
+        hardware: a table of latencies, instead of measuring.
+        space: whose architectures.
+        in_shape: (channels, height, width) of an image.
+        num_classes: of the data.
+
+    Attributes:
+        costs: of the networks that will be trained.
+        bounds: cost to upper bound, all that the budget names.
+
+    Raises:
+        ValueError: what cannot be asked of the space.
+    """
+
+    def __init__(
+        self,
+        filter: Filter,
+        budget: Mapping[str, float] | None,
+        sizes: Mapping[str, Any] | None,
+        hardware: HardwareTable | None,
+        space: SearchSpace,
+        in_shape: Sequence[int],
+        num_classes: int,
+    ) -> None:
+        latency = None if hardware is None else hardware.bind(space)
+        self.costs = Costs(space, in_shape, num_classes, sizes, latency)
+        whole = Budget(budget, self.costs)
+        self.bounds = whole.bounds
+        self._measured = whole.bounds["latency_ms"] if whole.measures else None
+        at_once = {
+            name: bound
+            for name, bound in whole.bounds.items()
+            if name != "latency_ms" or self._measured is None
+        }
+        self._filtering = Filtering(
+            filter, space, in_shape, num_classes, Budget(at_once or None, self.costs)
+        )
+
+    def refuses(self, architecture: Any) -> str | None:
+        """Return what refuses an architecture before it is scored, such as `budget.parameters`."""
+        if self._filtering.keeps(architecture):
+            return None
+        (name,) = self._filtering.refused
+        self._filtering.refused.clear()
+        return name
+
+    def is_fast(self, architecture: Any) -> bool:
+        """Whether a latency that must be measured keeps its bound; measures it the first time."""
+        if self._measured is None:
+            return True
+        return self.costs.latency(architecture).median <= self._measured
+
+    @property
+    def too_slow(self) -> int:
+        """How many architectures were measured and refused."""
+        if self._measured is None:
+            return 0
+        return sum(median > self._measured for median, _ in self.costs.state().values())
+
+    def state(self) -> dict[str, list[float]]:
+        """Return the latencies measured, on which a resume decides."""
+        return {} if self._measured is None else self.costs.state()
+
+    def costs_of(self, architecture: Any) -> dict[str, float]:
+        """Return the costs of a network; its latency if that is bounded or in a table."""
+        known = "latency_ms" in self.bounds or not self.costs.measures
+        return self.costs.of(architecture, COSTS if known else COSTS[:2])
+
+    def explain(self, architectures: Iterable[Any], refused: Mapping[str, int]) -> str:
+        """Say in one line why none of some architectures is left.
+
+        Args:
+            architectures: all of them.
+            refused: how many of them each constraint and bound refused.
+        """
+        given = list(architectures)
+        line = ", ".join(f"{number} by {name}" for name, number in refused.items())
+        if not self.bounds:
+            return f"filter: keeps none of {len(given)} architectures; refused {line}"
+        least = ", ".join(
+            f"{name} {min(self.costs.of(one, [name])[name] for one in given):g}"
+            for name in self.bounds
+            if name != "latency_ms" or self._measured is None
+        )
+        smallest = f"; the least that one of them has: {least}" if least else ""
+        return f"budget: keeps none of {len(given)} architectures; refused {line}{smallest}"
