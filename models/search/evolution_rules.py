@@ -18,7 +18,7 @@ Objective = Indicator | RankAggregate | Literal["parameters", "multiply_adds", "
 Values = tuple[float, ...] | None
 """An architecture's objectives, higher is better, or None where an evaluation failed."""
 
-TRIES = 1000
+TRIES = 500
 """Draws in a row that give nothing new before a generation is left smaller than asked for."""
 
 
