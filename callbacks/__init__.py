@@ -2,6 +2,7 @@
 
 from callbacks.dag_space_report import DagSpaceReport
 from callbacks.fit_checks import FitChecks
+from callbacks.front_monitor import FrontMonitor
 from callbacks.indicator_ranking import IndicatorRanking
 from callbacks.moving_average import ExponentialMovingAverage
 from callbacks.nasbench201_lookup import NasBench201Lookup
@@ -18,6 +19,7 @@ __all__ = [
     "DagSpaceReport",
     "ExponentialMovingAverage",
     "FitChecks",
+    "FrontMonitor",
     "IndicatorRanking",
     "NNGPMonitor",
     "NTKMonitor",

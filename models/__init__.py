@@ -10,7 +10,13 @@ from models.classifiers import (
     SupernetAccuracy,
     SupernetClassifier,
 )
-from models.search import DepthWidthFilter, PruningSearch, SamplingSearch, StagedSearch
+from models.search import (
+    DepthWidthFilter,
+    EvolutionSearch,
+    PruningSearch,
+    SamplingSearch,
+    StagedSearch,
+)
 
 __all__ = [
     "ArchitectureClassifier",
@@ -19,6 +25,7 @@ __all__ = [
     "DagMLPClassifier",
     "DagSpaceClassifier",
     "DepthWidthFilter",
+    "EvolutionSearch",
     "ImageClassifier",
     "PruningSearch",
     "SamplingSearch",

@@ -5,6 +5,7 @@ import json
 import pickle
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import yaml
 from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from datamodules import CIFAR10DataModule, DigitsDataModule
+from datamodules import CIFAR10DataModule, CIFAR100DataModule, DigitsDataModule, imagenet16
 from lightning_app.cli import main
 from models import SamplingSearch
 from models.topology import NasBench201Cell
@@ -29,6 +30,7 @@ SMALL = {
     "PruningSearch": {"repeats": 1, "batch_size": 8},
     "ArchitectureClassifier": {"sizes.channels": 2},
     "SamplingSearch": {"samples": 8, "batch_size": 8},
+    "EvolutionSearch": {"evaluations": 8, "population": 4, "batch_size": 8},
     "StagedSearch": {"samples": 8},
     "SupernetClassifier": {"sizes.channels": 2, "sizes.cells_per_stage": 1},
 }
@@ -58,6 +60,31 @@ def write_cifar10(root: Path, random: np.random.Generator, monkeypatch: pytest.M
             (folder / name).write_bytes(content)
             listed.append([name, hashlib.md5(content, usedforsecurity=False).hexdigest()])
         monkeypatch.setattr(release, part, listed)
+
+
+def write_cifar100(root: Path, random: np.random.Generator, monkeypatch: Any) -> None:
+    release = CIFAR100DataModule.release
+    folder = root / release.base_folder
+    folder.mkdir(parents=True)
+    for part, count in (("train_list", N), ("test_list", 20)):
+        ((name, _),) = getattr(release, part)
+        data = random.integers(0, 256, (count, 3072), dtype=np.uint8)
+        batch = {"data": data, "fine_labels": (np.arange(count) % 100).tolist()}
+        content = pickle.dumps(batch, 2)
+        (folder / name).write_bytes(content)
+        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        monkeypatch.setattr(release, part, [[name, digest]])
+
+
+def write_imagenet16(root: Path, random: np.random.Generator, monkeypatch: Any) -> None:
+    digests = {}
+    for name in imagenet16.MD5:
+        data = random.integers(0, 256, (1000, 768), dtype=np.uint8)
+        batch = {"data": data, "labels": (np.arange(1000) + 1).tolist(), "mean": random.random(768)}
+        content = pickle.dumps(batch, 4)
+        (root / name).write_bytes(content)
+        digests[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(imagenet16, "MD5", digests)
 
 
 def write_folder(root: Path, random: np.random.Generator) -> None:
@@ -91,6 +118,10 @@ def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             write_mnist(tmp_path, random)
         case "CIFAR10DataModule":
             write_cifar10(tmp_path, random, monkeypatch)
+        case "CIFAR100DataModule":
+            write_cifar100(tmp_path, random, monkeypatch)
+        case "ImageNet16DataModule":
+            write_imagenet16(tmp_path, random, monkeypatch)
         case "ImageFolderDataModule":
             write_folder(tmp_path, random)
         case _:

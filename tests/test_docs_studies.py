@@ -159,6 +159,19 @@ def test_sampling(run: Run) -> None:
 
 
 @pytest.mark.slow
+def test_evolution(run: Run) -> None:
+    sizes = ["--seeds", "1", "--evaluations", "12", "--population", "6", "--offspring", "3"]
+    printed = run("evolution", "nasbench201", "front", *sizes, "--cells", "40")
+    assert "NAS-Bench-201, 40 cells: a top-10 cell in " in printed
+    assert re.search(r"^\| 0 \| (\d+|–) \| \d+ \| \d+ \|$", printed, re.M)
+    assert re.search(r"^Front, 12 evaluations: NSGA-II larger in [01] of 1 seeds$", printed, re.M)
+    assert re.search(r"^\| 0 \| [01]\.\d{4} \| [01]\.\d{4} \|$", printed, re.M)
+    printed = run("evolution", "darts", *sizes[:2], *("--evaluations", "5", "--population", "3"))
+    assert re.search(r"^DARTS, 5 evaluations: evolution better in [01] of 1 seeds$", printed, re.M)
+    assert Path("runs/study_evolution.jsonl").is_file()
+
+
+@pytest.mark.slow
 def test_pruning(run: Run) -> None:
     sizes = ["--seeds", "1", "--repeats", "1", "--batch-size", "4"]
     printed = run("pruning", *sizes, "--depth-width", "reserve")

@@ -6,6 +6,7 @@ from models.search.constraints import Constraint, Limit
 from models.search.costs import Costs
 from models.search.depth_width_filter import DepthWidthFilter
 from models.search.describe import describe, describe_architecture, describe_images
+from models.search.evolution_search import EvolutionSearch
 from models.search.images import (
     ImageSource,
     NetworkSource,
@@ -27,6 +28,7 @@ __all__ = [
     "Costs",
     "DepthWidthFilter",
     "Evaluation",
+    "EvolutionSearch",
     "ImageSource",
     "Limit",
     "NetworkSource",

@@ -157,6 +157,8 @@ class Filtering:
             ]
         ordered.sort(key=lambda one: one[0])
         self._rules = [(name, keeps) for _, name, keeps in ordered]
+        self.names = [name for name, _ in self._rules]
+        """Of the constraints and bounds, in the order in which they are asked."""
         self.refused: Counter[str] = Counter()
 
     def keeps(self, architecture: Any) -> bool:

@@ -1,5 +1,6 @@
 """The DARTS space: a normal and a reduction cell of eight operations each (Liu et al. 2019)."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -93,6 +94,25 @@ class DartsSpace(SupernetSpace[DartsGenotype]):
                 first = i - i % 2
                 both = sorted((pair, other), key=lambda one: one[1])
                 yield DartsCell((*cell.edges[:first], *both, *cell.edges[first + 2 :]))
+
+    def crossover(
+        self, first: DartsGenotype, second: DartsGenotype, generator: torch.Generator
+    ) -> DartsGenotype:
+        """Draw every node, its two edges together, from either parent, with equal chance."""
+        normal, reduce = torch.randint(2, (2, len(DartsCell.NODES)), generator=generator).tolist()
+        return DartsGenotype(
+            _mixed_cell(_own(first).normal, _own(second).normal, normal),
+            _mixed_cell(first.reduce, second.reduce, reduce),
+        )
+
+    def canonical(self, architecture: DartsGenotype) -> DartsGenotype:
+        """Return the same cells with their nodes, and the edges into each, in a fixed order.
+
+        The order of the nodes permutes the maps of a cell's output, which the weights of the cells
+        after it can undo.
+        """
+        genotype = _own(architecture)
+        return DartsGenotype(_canonical_cell(genotype.normal), _canonical_cell(genotype.reduce))
 
     def proxy(self, size: Literal["small", "paper"], indicator: str) -> ProxySetting:
         """Three cells of four channels, or the twenty of sixteen of NDS."""
@@ -239,6 +259,24 @@ class DartsSpace(SupernetSpace[DartsGenotype]):
 
     def _full(self, mask: Tensor) -> Tensor:
         return as_mask(mask, (2, len(self.edges), len(self.operations)), self.operations)
+
+
+def _mixed_cell(first: DartsCell, second: DartsCell, sides: list[int]) -> DartsCell:
+    """Return a cell of the nodes of two, `sides` says of which."""
+    edges = (first.edges, second.edges)
+    return DartsCell(tuple(edges[side][2 * i + j] for i, side in enumerate(sides) for j in (0, 1)))
+
+
+def _canonical_cell(cell: DartsCell) -> DartsCell:
+    """Return the first, in the order of their edges, of the cells with the nodes in any order."""
+    into = {node: cell.edges[2 * i : 2 * i + 2] for i, node in enumerate(DartsCell.NODES)}
+    written = []
+    for order in itertools.permutations(DartsCell.NODES):
+        place = dict(zip((*DartsCell.INPUTS, *order), range(6), strict=True))
+        nodes = [sorted((place[source], name) for name, source in into[node]) for node in order]
+        if all(pairs[-1][0] < node for node, pairs in enumerate(nodes, start=2)):
+            written.append([pair for pairs in nodes for pair in pairs])
+    return DartsCell(tuple((name, source) for source, name in min(written)))
 
 
 def _own(architecture: DartsGenotype) -> DartsGenotype:

@@ -84,6 +84,14 @@ class NasBench201Cells(SupernetSpace[NasBench201Cell]):
         operations[edge] = others[int(torch.randint(len(others), (1,), generator=generator))]
         return NasBench201Cell(tuple(operations))
 
+    def crossover(
+        self, first: NasBench201Cell, second: NasBench201Cell, generator: torch.Generator
+    ) -> NasBench201Cell:
+        """Draw each edge's operation from either parent, with equal chance."""
+        pairs = zip(_own(first).operations, _own(second).operations, strict=True)
+        sides = torch.randint(2, (len(self.edges),), generator=generator).tolist()
+        return NasBench201Cell(tuple(pair[i] for pair, i in zip(pairs, sides, strict=True)))
+
     def topology(self, cell: "NasBench201Cell | Tensor") -> "nx.DiGraph[int]":
         """The graph of an architecture, or of the mask (6, operations) of the cell.
 

@@ -4,12 +4,15 @@ import inspect
 import json
 import os
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from models.spaces.base import SearchSpace, SupernetSpace
 from models.topology._shown import shown
+
+_FILE = re.compile(r"(?P<path>.*\.json)(#(?P<number>\d{1,9}))?", re.DOTALL)
 
 
 def as_space(space: SearchSpace | str) -> SearchSpace:
@@ -90,7 +93,8 @@ def read_architecture(space: SearchSpace, given: str) -> Any:
 
     Args:
         space: what it is an architecture of.
-        given: the text; or the path of a file, if it ends in `.json`.
+        given: the text; or the path of a file, if it ends in `.json`, of which `.json#3` takes the
+            third of its members.
 
     Raises:
         FileNotFoundError: no such file.
@@ -102,8 +106,8 @@ def read_architecture(space: SearchSpace, given: str) -> Any:
         )
     text = given.strip()
     origin = ""
-    if text.endswith(".json"):
-        text, origin = _from_file(space, text), f" in {text}"
+    if file := _FILE.fullmatch(text):
+        text, origin = _from_file(space, file["path"], file["number"]), f" in {text}"
     elif os.path.exists(text):
         kind = "a folder" if os.path.isdir(text) else "no architecture.json"
         raise ValueError(
@@ -131,8 +135,8 @@ def _reads(space: SearchSpace, text: str) -> bool:
     return True
 
 
-def _from_file(space: SearchSpace, path: str) -> str:
-    """The text that a search left in its `architecture.json`."""
+def _from_file(space: SearchSpace, path: str, number: str | None) -> str:
+    """The text that a search left in its `architecture.json`, or that of its numbered member."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"architecture: no file {path}")
     try:
@@ -145,4 +149,14 @@ def _from_file(space: SearchSpace, path: str) -> str:
         raise ValueError(
             f"architecture: {path} is of the space {content['space']}, expected {space.name}"
         )
-    return str(content["architecture"])
+    if number is None:
+        return str(content["architecture"])
+    members = content.get("members", [])
+    try:
+        texts = [str(member["architecture"]) for member in members]
+    except (TypeError, KeyError):
+        raise ValueError(f"architecture: {path} has damaged 'members'") from None
+    if not 1 <= int(number) <= len(texts):
+        there = f"#1 to #{len(texts)}" if texts else "one architecture and no other members"
+        raise ValueError(f"architecture: {path} has {there}, got #{number}")
+    return texts[int(number) - 1]

@@ -35,6 +35,12 @@ _ARGUMENTS = {
         *("search/sampling_digits.yaml", "--model.samples", "24"),
         *("--model.block_size", "4", "--model.batch_size", "8"),
     ],
+    "evolution": [
+        *("search/evolution_digits.yaml", "--model.evaluations", "21", "--model.batch_size", "8"),
+        *("--model.population", "8", "--model.offspring", "5"),
+        *("--model.network", "{channels: 2, cells_per_stage: 1}"),
+        *("--model.sizes", "{channels: 2, cells_per_stage: 1}"),
+    ],
 }
 
 

@@ -13,7 +13,7 @@ KILLS = 1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["fit", "pruning", "sampling"])
+@pytest.mark.parametrize("kind", ["fit", "pruning", "sampling", "evolution"])
 def test_killed_at_random_and_resumed(runs, tmp_path, kind):
     generator = random.Random(kind)
     longest = runs.seconds(kind)
@@ -50,11 +50,14 @@ Search._evaluate = counted
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "count"), [("pruning", 22), ("sampling", 2)])
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("pruning", 22), ("sampling", 2), *(("evolution", count) for count in (3, 9, 15, 20))],
+)
 def test_a_search_killed_before_an_evaluation(runs, tmp_path, kind, count):
-    """In the second round, with a checkpoint; in the first block, without."""
+    """In a later round, with a checkpoint; in the first one, without."""
     before = BEFORE_EVALUATION.format(count=count)
     assert runs.run(runs.arguments(kind), tmp_path, before) == -signal.SIGKILL
-    assert bool(list(tmp_path.rglob("last.ckpt"))) == (kind == "pruning")
+    assert bool(list(tmp_path.rglob("last.ckpt"))) == (count > 8)
     assert not list(tmp_path.rglob("architecture.json"))
     runs.finish(kind, tmp_path)

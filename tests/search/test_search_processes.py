@@ -1,4 +1,4 @@
-"""Both searches by two processes; kills and resumes are in `tests/faults`."""
+"""Searches by two processes; kills and resumes are in `tests/faults`."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from models.search import ScoreCache
 
@@ -17,6 +18,12 @@ SEARCHES = {
     "sampling": [
         "--config", str(CONFIGS / "sampling_digits.yaml"), "--model.samples", "24",
         "--model.block_size", "4", "--model.batch_size", "8",
+    ],
+    "evolution": [
+        "--config", str(CONFIGS / "evolution_digits.yaml"), "--model.evaluations", "21",
+        "--model.population", "8", "--model.offspring", "5", "--model.batch_size", "8",
+        "--model.network", "{channels: 2, cells_per_stage: 1}",
+        "--model.sizes", "{channels: 2, cells_per_stage: 1}",
     ],
 }  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -69,3 +76,25 @@ def test_two_processes_pick_the_same_and_share_a_cache(references: Any, tmp_path
     (setting,) = {json.dumps(json.loads(line)["setting"]) for line in path.open()}
     cache = ScoreCache(path, json.loads(setting), found["settings"]["seed"])
     assert len(cache) == found["counts"]["evaluated"]
+
+
+def test_two_processes_evolve_to_the_same(references: Any, tmp_path: Path) -> None:
+    """Generations of five and of three are shared by two."""
+    assert fit(tmp_path, "evolution", "--trainer.devices", "2") == 0
+    assert found_in(tmp_path) == references["evolution"]
+
+
+def test_two_processes_decide_on_one_latency(tmp_path: Path) -> None:
+    """Which the first one measures; a resume keeps what was measured."""
+    objectives = "[{class_path: models.indicators.SynFlow}, latency_ms]"
+    latency = ["--model.objectives", objectives, "--trainer.devices", "2"]
+    assert fit(tmp_path, "evolution", *latency, "--trainer.max_epochs", "2") == 0
+    (last,) = tmp_path.rglob("last.ckpt")
+    before = torch.load(last, weights_only=True)["search"]
+    assert fit(tmp_path, "evolution", *latency, "--ckpt_path", str(last)) == 0
+    found = found_in(tmp_path)
+    assert [json.loads(text) for text in before["rounds"]] == found["rounds"][:2]
+    entries = [entry for done in found["rounds"] for entry in done["candidates"]]
+    assert len(entries) == 21
+    drawn = before["state"]["next"]["costs"]
+    assert [entry["costs"] for entry in found["rounds"][2]["candidates"]] == drawn

@@ -1,10 +1,12 @@
 """The DARTS space against the golden file, and its errors."""
 
 import json
-from itertools import pairwise
+import random
+from itertools import chain, combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pytest
 import torch
 
@@ -123,3 +125,43 @@ def test_shapes_and_foreign_architectures() -> None:
 def test_edges_follow_the_groups() -> None:
     assert all(a[1] == b[0] for a, b in pairwise(SPACE.edge_groups))
     assert SPACE.edge_groups[-1][1] == len(SPACE.edges)
+
+
+def test_a_child_has_every_node_of_one_parent() -> None:
+    generator = torch.Generator().manual_seed(5)
+    first, second = (SPACE.random_architecture(generator) for _ in range(2))
+    taken = []
+    for _ in range(50):
+        child = SPACE.crossover(first, second, generator)
+        for name in SPACE.cells:
+            own, one, other = (getattr(parent, name).edges for parent in (child, first, second))
+            for i in range(0, 8, 2):
+                node = own[i : i + 2]
+                assert node in (one[i : i + 2], other[i : i + 2])
+                taken.append(node == one[i : i + 2])
+    assert sum(taken) / len(taken) == pytest.approx(0.5, abs=0.1)
+    assert SPACE.crossover(first, first, generator) == first
+
+
+def test_canonical_names_the_isomorphism_class() -> None:
+    """By networkx, over wirings of which many are alike."""
+    draw = random.Random(0)
+    graphs: dict[DartsCell, Any] = {}
+    for _ in range(80):
+        inputs = [draw.sample(range(min(node, 3)), 2) for node in DartsCell.NODES]
+        operations = draw.choices(("skip_connect", "sep_conv_3x3"), weights=(1, 4), k=8)
+        cell = DartsCell(tuple(zip(operations, chain(*inputs), strict=True)))
+        graph = nx.MultiDiGraph()
+        for i, (operation, source) in enumerate(cell.edges):
+            graph.add_edge(source, DartsCell.NODES[i // 2], op=operation)
+        nx.set_node_attributes(graph, {n: n if n in DartsCell.INPUTS else -1 for n in graph}, "in")
+        graphs[cell] = graph
+    alike = nx.isomorphism.categorical_multiedge_match("op", None)
+    node = nx.isomorphism.categorical_node_match("in", -1)
+    same = 0
+    for (a, one), (b, other) in combinations(graphs.items(), 2):
+        isomorphic = nx.is_isomorphic(one, other, node_match=node, edge_match=alike)
+        canonical = [SPACE.canonical(DartsGenotype(cell, cell)) for cell in (a, b)]
+        assert isomorphic == (canonical[0] == canonical[1])
+        same += isomorphic
+    assert same > 5

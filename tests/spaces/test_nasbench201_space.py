@@ -118,3 +118,17 @@ def test_bad_masks_and_foreign_architectures() -> None:
             method(genotype)  # type: ignore[operator]
     with pytest.raises(ValueError, match="mask: expected a boolean tensor, got DartsGenotype"):
         SPACE.topology(genotype)  # type: ignore[arg-type]
+
+
+def test_a_child_has_every_edge_of_one_parent() -> None:
+    generator = torch.Generator().manual_seed(3)
+    first, second = (SPACE.parse(TEXT), SPACE.parse(TEXT.replace("none", "skip_connect")))
+    children = {SPACE.crossover(first, second, generator) for _ in range(100)}
+    assert len(children) == 4  # they differ on two edges
+    for child in children:
+        assert all(
+            own in pair
+            for own, *pair in zip(
+                child.operations, first.operations, second.operations, strict=True
+            )
+        )

@@ -64,6 +64,28 @@ def test_the_file_of_a_search(tmp_path: Path) -> None:
         assert read_architecture(space, written(tmp_path, **content)) == expected
 
 
+def test_a_member_of_a_search_s_front(tmp_path: Path) -> None:
+    space = NasBench201Space()
+    other = CELL.replace("none", "skip_connect")
+    members = [{"number": 1, "architecture": other}, {"number": 2, "architecture": CELL}]
+    path = written(tmp_path, architecture=CELL, members=members)
+    assert read_architecture(space, path) == space.parse(CELL)
+    assert read_architecture(space, f"{path}#1") == space.parse(other)
+    assert read_architecture(space, f" {path}#2\n") == space.parse(CELL)
+    for number in (0, 3):
+        with pytest.raises(ValueError, match=rf"json has #1 to #2, got #{number}$"):
+            read_architecture(space, f"{path}#{number}")
+    with pytest.raises(ValueError, match="json has one architecture and no other members, got #1"):
+        read_architecture(space, written(tmp_path, architecture=CELL) + "#1")
+    for members in ([3], 3, [{}]):
+        with pytest.raises(ValueError, match="json has damaged 'members'"):
+            read_architecture(space, written(tmp_path, architecture=CELL, members=members) + "#1")
+    with pytest.raises(FileNotFoundError, match=r"no file nothere\.json$"):
+        read_architecture(space, "nothere.json#2")
+    with pytest.raises(ValueError, match="architecture: "):
+        read_architecture(space, f"{path}#two")
+
+
 def test_files_that_are_no_architecture(tmp_path: Path) -> None:
     space = DartsSpace()
     with pytest.raises(FileNotFoundError, match=r"architecture: no file nothere\.json"):
