@@ -1,5 +1,6 @@
 """A progress bar over the evaluations of a search."""
 
+import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -7,7 +8,18 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 
 
 class SearchProgressBar(TQDMProgressBar):
-    """Lightning's bar, which calls an epoch of a search what it is: a round."""
+    """Lightning's bar, which calls an epoch of a search what it is: a round.
+
+    It is drawn at most ten times a second, as a candidate may take less than its drawing.
+    """
+
+    _drawn = 0.0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Count an evaluation."""
+        if trainer.is_last_batch or time.monotonic() - self._drawn >= 0.1:
+            self._drawn = time.monotonic()
+            super().on_train_batch_end(trainer, *args)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: Any) -> None:
         """Name the round."""

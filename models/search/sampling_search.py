@@ -40,7 +40,7 @@ class SamplingSearch(Search):
             ranks nearly as well as on any (`SearchSpace.proxy`), or `paper`.
         batch_size: images, instead of the proxy's.
         network: sizes as `space.network` takes them, instead of the proxy's.
-        block_size: architectures per epoch.
+        block_size: architectures per epoch; by default 24, or a fiftieth of `samples` if more.
         cache: file where scores are kept and looked up, for other searches or the next try.
         seed: of architectures, weights and images.
 
@@ -58,7 +58,7 @@ class SamplingSearch(Search):
         proxy: Literal["small", "paper"] = "small",
         batch_size: int | None = None,
         network: dict[str, int] | None = None,
-        block_size: int = 24,
+        block_size: int | None = None,
         cache: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -75,13 +75,13 @@ class SamplingSearch(Search):
         self.batch_size = setting.batch_size if batch_size is None else batch_size
         self.sizes = dict(setting.network) if network is None else network
         check_sizes(self.space.network, self.sizes, f"{self.space.name} networks", "network")
+        self.block_size = max(24, samples // 50) if block_size is None else block_size
         for name, value, minimum in (
             ("batch_size", self.batch_size, 2),
-            ("block_size", block_size, 1),
+            ("block_size", self.block_size, 1),
         ):
             if value < minimum:
                 raise ValueError(f"{name}: expected {minimum} or more, got {value}")
-        self.block_size = block_size
         self.scorer = Scorer(
             self.space, self.images, self.indicators, self.sizes, self.batch_size, seed, cache
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import networkx as nx
@@ -95,15 +94,15 @@ class DartsCell:
     def __str__(self) -> str:
         return str(list(self.edges))
 
-    @cached_property
+    @property
     def graph(self) -> "nx.DiGraph[int]":
-        """The networkx graph over nodes 0 to 6. Do not change it: it is shared."""
+        """The networkx graph over nodes 0 to 6, a new one: searches hold cells by the thousands."""
         graph: nx.DiGraph[int] = nx.DiGraph(inputs=self.INPUTS, output=self.OUTPUT)
         graph.add_nodes_from(range(self.OUTPUT + 1))
         for i, (operation, source) in enumerate(self.edges):
             count = int(operation in self.PARAMETERISED)
             graph.add_edge(source, self.NODES[i // 2], operations=count, label=operation)
-        graph.graph["removed"] = tuple(e for e in self.EDGES if e not in graph.edges)
+        graph.graph["removed"] = tuple(e for e in self.EDGES if not graph.has_edge(*e))
         for node in self.NODES:
             graph.add_edge(node, self.OUTPUT, operations=0, label="concat")
         return graph
