@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for device in args.devices:
             hardware = HardwareTable(str(args.data / FILE), device)
             look_up = hardware.bind(space)
-            latency = np.array([look_up(space.parse(cell)).median for cell in cells])
+            latency = np.array([look_up(space.parse(cell)) for cell in cells])
             shown = []
             for percentile in args.percentiles:
                 bound = float(np.percentile(latency, percentile))

@@ -53,7 +53,8 @@ class StagedSearch(Search):
             will be trained; by default none.
         sizes: of the network that will be trained, as `space.network` takes them.
         hardware: a table of latencies, instead of measuring.
-        block_size: scored networks per epoch; a candidate has one for each repeat.
+        block_size: scored networks per epoch; a candidate has one for each repeat. By default 100,
+            or a fiftieth of the architectures if more.
         cache: file where scores are kept and looked up, for other searches or the next try.
         seed: of what is drawn: architectures, weights and images.
 
@@ -71,7 +72,7 @@ class StagedSearch(Search):
         budget: dict[str, float] | None = None,
         sizes: dict[str, Any] | None = None,
         hardware: HardwareTable | None = None,
-        block_size: int = 100,
+        block_size: int | None = None,
         cache: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -79,11 +80,10 @@ class StagedSearch(Search):
         self.space = as_space(space)
         self.stages = default_stages() if stages is None else stages
         check_stages(self.stages, self.space)
-        if block_size < 1:
+        if block_size is not None and block_size < 1:
             raise ValueError(f"block_size: expected 1 or more, got {block_size}")
         self.samples = samples
         self.filter = filter
-        self.block_size = block_size
         self._scorers = [
             [
                 Scorer(
@@ -107,6 +107,7 @@ class StagedSearch(Search):
         )
         if not pool.architectures:
             raise ValueError(f"samples: {samples} have no path from input to output")
+        self.block_size = block_size or max(100, len(pool.architectures) // 50)
         self._prepared: int | None = None
         self._left_out = {"isomorphic": pool.isomorphic, "disconnected": pool.disconnected}
         self.hardware = hardware

@@ -1,4 +1,4 @@
-"""Both searches by two processes; kills and resumes are in `tests/faults`."""
+"""Searches by two processes; kills and resumes are in `tests/faults`."""
 
 import json
 import os
@@ -17,6 +17,18 @@ SEARCHES = {
     "sampling": [
         "--config", str(CONFIGS / "sampling_digits.yaml"), "--model.samples", "24",
         "--model.block_size", "4", "--model.batch_size", "8",
+    ],
+    "staged": [
+        "--config", str(CONFIGS / "whole_nasbench201.yaml"), "--data", "DigitsDataModule",
+        "--model.samples", "14", "--model.block_size", "4", "--model.stages", json.dumps([
+            {"indicators": ["models.indicators.SynFlow"], "keep": 3},
+            {
+                "indicators": ["models.indicators.SynFlow", "models.indicators.Progressivity"],
+                "repeats": 2, "network": {"channels": 2, "cells_per_stage": 1}, "batch_size": 4,
+            },
+        ]),
+        "--model.budget", '{"parameters": 4000}',
+        "--model.sizes", '{"channels": 2, "cells_per_stage": 2}',
     ],
 }  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -50,6 +62,12 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, 
 def test_two_processes_prune_to_the_same(references: Any, tmp_path: Path) -> None:
     assert fit(tmp_path, "pruning", "--trainer.devices", "2") == 0
     assert found_in(tmp_path) == references["pruning"]
+
+
+def test_two_processes_take_the_same_to_the_next_stage(references: Any, tmp_path: Path) -> None:
+    assert fit(tmp_path, "staged", "--trainer.devices", "2") == 0
+    assert found_in(tmp_path) == references["staged"]
+    assert references["staged"]["refused"]["budget.parameters"] > 0
 
 
 def test_two_processes_pick_the_same_and_share_a_cache(references: Any, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def test_the_whole_space_and_the_default_stages() -> None:
         "failed": 0,
     }
     assert [len(stage.indicators) for stage in search.stages] == [3, 4]
+    assert search.block_size == 5259 // 50
     assert search.settings()["stages"][1]["batch_size"] == 16
 
 
