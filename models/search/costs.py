@@ -29,7 +29,7 @@ class Costs:
         num_classes: of the data.
         sizes: of the network that will be trained, as `space.network` takes them; its own by
             default.
-        latency: architecture to milliseconds, such as a table's (`HardwareTable.bind`); by default it
+        latency: architecture to milliseconds, as `HardwareTable.bind` gives it; by default latency
             is measured on `device`.
 
     Attributes:
