@@ -39,6 +39,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cell = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
             accuracy = 50 + 5 * cell.count("conv") + draws.random()
             table.writerow([cell, accuracy, accuracy - 20, accuracy - 40])
+    with (folder / "hw_nasbench_cifar10_milliseconds.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        devices = ("edgegpu", "raspi4", "pixel3", "eyeriss", "fpga")
+        table.writerow(["architecture", *devices])
+        for operations in itertools.product(NasBench201Cell.OPERATIONS, repeat=6):
+            cell = str(NasBench201Cell(operations))
+            table.writerow([cell, *(1 + cell.count("conv") + draws.random() for _ in devices)])
+    with (folder / "transnas_micro.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerow(["architecture", "class_object", "class_scene"])
+        for operations in itertools.product(NasBench201Cell.OPERATIONS[:4], repeat=6):
+            cell = str(NasBench201Cell(operations))
+            table.writerow([cell, cell.count("conv"), draws.random()])
     pixels = np.random.default_rng(0)
     with tarfile.open(folder / "cifar10-jpeg-12k.tar", "w") as archive:
         for split, label, i in itertools.product(("train", "test"), range(4), range(80)):
@@ -169,6 +182,29 @@ def test_evolution(run: Run) -> None:
     printed = run("evolution", "darts", *sizes[:2], *("--evaluations", "5", "--population", "3"))
     assert re.search(r"^DARTS, 5 evaluations: evolution better in [01] of 1 seeds$", printed, re.M)
     assert Path("runs/study_evolution.jsonl").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", [[], ["--transnas"]])
+def test_whole_space(run: Run, space: list[str]) -> None:
+    sizes = ["--samples", "9", "--keep", "2", "3", "--repeats", "1", "2", "--timed", "2"]
+    printed = run("whole_space", *sizes, "--seeds", "0", "1", *space)
+    names = "class_object | class_scene" if space else DATASETS
+    assert f"| Second stage | keep | repeats | {names} | processor |\n" in printed
+    assert len(re.findall(r"^\| [^*\n]* \| [23] \| [12] \| ", printed, re.M)) == 4 * 2 * 2
+    assert len(re.findall(r"^seed \d: found ", printed, re.M)) == 2
+    again = run("whole_space", *sizes, "--seeds", "0", "1", *space)
+    rows = [re.findall(r"^\| .*(?= \|.*s \|$)", text, re.M) for text in (printed, again)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.slow
+def test_hardware(run: Run) -> None:
+    sizes = ["--samples", "12", "--keep", "3", "--percentiles", "60", "90", "--random", "5"]
+    printed = run("hardware", *sizes, "--devices", "fpga", "pixel3")
+    assert printed.count(f"| Bound | cell | {DATASETS} |\n") == 2
+    for name in ("found", "best that keeps it", "mean of 5 random"):
+        assert len(re.findall(rf"^\| [69]0 %: \d\.\d\d ms \| {name} \| ", printed, re.M)) == 4
 
 
 @pytest.mark.slow

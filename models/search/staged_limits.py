@@ -6,7 +6,7 @@ from typing import Any
 from models.benchmarks import HardwareTable
 from models.search.budget import Budget
 from models.search.constraints import Filter, Filtering
-from models.search.costs import COSTS, Costs
+from models.search.costs import Costs
 from models.spaces import SearchSpace
 
 
@@ -27,7 +27,7 @@ class StagedLimits:
 
     Attributes:
         costs: of the networks that will be trained.
-        bounds: cost to upper bound, all that the budget names.
+        budget: the whole of it.
 
     Raises:
         ValueError: what cannot be asked of the space.
@@ -36,7 +36,7 @@ class StagedLimits:
     def __init__(
         self,
         filter: Filter,
-        budget: Mapping[str, float] | None,
+        budget: Mapping[str, Any] | None,
         sizes: Mapping[str, Any] | None,
         hardware: HardwareTable | None,
         space: SearchSpace,
@@ -45,16 +45,11 @@ class StagedLimits:
     ) -> None:
         latency = None if hardware is None else hardware.bind(space)
         self.costs = Costs(space, in_shape, num_classes, sizes, latency)
-        whole = Budget(budget, self.costs)
-        self.bounds = whole.bounds
-        self._measured = whole.bounds["latency_ms"] if whole.measures else None
-        at_once = {
-            name: bound
-            for name, bound in whole.bounds.items()
-            if name != "latency_ms" or self._measured is None
-        }
+        self.budget = Budget(budget, self.costs)
+        bounds = dict(self.budget.bounds)
+        self._measured = bounds.pop("latency_ms") if self.budget.measures else None
         self._filtering = Filtering(
-            filter, space, in_shape, num_classes, Budget(at_once or None, self.costs)
+            filter, space, in_shape, num_classes, Budget(bounds or None, self.costs)
         )
 
     def refuses(self, architecture: Any) -> str | None:
@@ -82,11 +77,6 @@ class StagedLimits:
         """Return the latencies measured, on which a resume decides."""
         return {} if self._measured is None else self.costs.state()
 
-    def costs_of(self, architecture: Any) -> dict[str, float]:
-        """Return the costs of a network; its latency if that is bounded or in a table."""
-        known = "latency_ms" in self.bounds or not self.costs.measures
-        return self.costs.of(architecture, COSTS if known else COSTS[:2])
-
     def explain(self, architectures: Iterable[Any], refused: Mapping[str, int]) -> str:
         """Say in one line why none of some architectures is left.
 
@@ -96,11 +86,11 @@ class StagedLimits:
         """
         given = list(architectures)
         line = ", ".join(f"{number} by {name}" for name, number in refused.items())
-        if not self.bounds:
+        if not self.budget.bounds:
             return f"filter: keeps none of {len(given)} architectures; refused {line}"
         least = ", ".join(
             f"{name} {min(self.costs.of(one, [name])[name] for one in given):g}"
-            for name in self.bounds
+            for name in self.budget.bounds
             if name != "latency_ms" or self._measured is None
         )
         smallest = f"; the least that one of them has: {least}" if least else ""

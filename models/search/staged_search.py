@@ -11,7 +11,14 @@ import pytorch_lightning as pl
 from models.benchmarks import HardwareTable
 from models.search.base import Search
 from models.search.constraints import Filter
-from models.search.describe import describe, describe_architecture, describe_images
+from models.search.describe import (
+    against_budget,
+    describe,
+    describe_architecture,
+    describe_costs,
+    describe_images,
+    how_to_train,
+)
 from models.search.sampling_rules import draw_distinct
 from models.search.scoring import Evaluation, Scorer
 from models.search.staged_limits import StagedLimits
@@ -53,7 +60,8 @@ class StagedSearch(Search):
             will be trained; by default none.
         sizes: of the network that will be trained, as `space.network` takes them.
         hardware: a table of latencies, instead of measuring.
-        block_size: scored networks per epoch; a candidate has one for each repeat.
+        block_size: scored networks per epoch; a candidate has one for each repeat. By default 100,
+            or a fiftieth of the architectures if more.
         cache: file where scores are kept and looked up, for other searches or the next try.
         seed: of what is drawn: architectures, weights and images.
 
@@ -68,10 +76,10 @@ class StagedSearch(Search):
         stages: list[Stage] | None = None,
         samples: int | Literal["all"] = "all",
         filter: Filter = None,
-        budget: dict[str, float] | None = None,
+        budget: dict[str, Any] | None = None,
         sizes: dict[str, Any] | None = None,
         hardware: HardwareTable | None = None,
-        block_size: int = 100,
+        block_size: int | None = None,
         cache: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -79,26 +87,19 @@ class StagedSearch(Search):
         self.space = as_space(space)
         self.stages = default_stages() if stages is None else stages
         check_stages(self.stages, self.space)
-        if block_size < 1:
+        if block_size is not None and block_size < 1:
             raise ValueError(f"block_size: expected 1 or more, got {block_size}")
         self.samples = samples
         self.filter = filter
-        self.block_size = block_size
+        settings = [stage.setting(self.space) for stage in self.stages]
         self._scorers = [
             [
-                Scorer(
-                    self.space,
-                    self.images,
-                    stage.indicators,
-                    *stage.setting(self.space),
-                    derive_seed(seed, "evaluation", repeat),
-                    cache,
-                )
-                for repeat in range(stage.repeats)
+                Scorer(self.space, self.images, stage.indicators, *setting, own, cache)
+                for own in (derive_seed(seed, "evaluation", i) for i in range(stage.repeats))
             ]
-            for stage in self.stages
+            for stage, setting in zip(self.stages, settings, strict=True)
         ]
-        self.batch_size = max(stage.setting(self.space).batch_size for stage in self.stages)
+        self.batch_size = max(setting.batch_size for setting in settings)
         pool = pool_of(
             self.space,
             self.space.architectures()
@@ -107,18 +108,12 @@ class StagedSearch(Search):
         )
         if not pool.architectures:
             raise ValueError(f"samples: {samples} have no path from input to output")
+        self.block_size = block_size or max(100, len(pool.architectures) // 50)
         self._prepared: int | None = None
         self._left_out = {"isomorphic": pool.isomorphic, "disconnected": pool.disconnected}
         self.hardware = hardware
-        self._limits = StagedLimits(
-            filter,
-            budget,
-            sizes,
-            hardware,
-            self.space,
-            self.images.in_shape,
-            self.images.num_classes,
-        )
+        data = self.images.in_shape, self.images.num_classes
+        self._limits = StagedLimits(filter, budget, sizes, hardware, self.space, *data)
         self.pools: list[list[Any]] = [pool.architectures]
         """The architectures of each stage that has begun; after the last, the best ones."""
 
@@ -161,9 +156,9 @@ class StagedSearch(Search):
             "space": self.space.name,
             "samples": self.samples,
             "filter": describe(self.filter),
-            "budget": self._limits.bounds,
-            "sizes": self._limits.costs.sizes,
-            "hardware": describe(self.hardware),
+            "budget": self._limits.budget.bounds or None,
+            "sizes": self._limits.costs.sizes or None,
+            "hardware": describe(self.hardware, leave_out=("path",)),
             "stages": [
                 describe(stage) | stage.setting(self.space)._asdict() for stage in self.stages
             ],
@@ -254,15 +249,23 @@ class StagedSearch(Search):
         )
         self._settle()
         figures = {f"search/{name}": float(count) for name, count in self.counts().items()}
+        figures["search/stage"] = float(stage + 1)
         order = self._ranking(stage)
         best: Mapping[str, Sequence[float]] = {}
         if order:
             best = self._entries(stage)[order[0]]["scores"]
         asked = len(self._entries(0))
-        figures |= {f"search/refused_{name}": n / asked for name, n in self.refused.items()}
+        figures |= {
+            f"search/refused_{name.removeprefix('budget.')}": number / asked
+            for name, number in self.refused.items()
+        }
         figures |= {f"search/best_{name}": fmean(scores) for name, scores in best.items()}
         self.log_dict(figures, on_step=False, on_epoch=True, batch_size=1)
-        self.log("stage", float(stage), prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
+
+    def progress(self) -> dict[str, int]:
+        """What the bar shows: the stage, evaluations, and architectures refused unscored."""
+        stage = min(self.stage + 1, len(self.stages))
+        return {"stage": stage, **super().progress(), "refused": sum(self.refused.values())}
 
     # What was found -------------------------------------------------------------------------------
 
@@ -300,7 +303,7 @@ class StagedSearch(Search):
             )
         return {
             **describe_architecture(self.space, self.architecture),
-            "costs": self._limits.costs_of(self.architecture),
+            **describe_costs(self._limits.budget, self.architecture),
             "settings": self.settings(),
             "counts": self.counts(),
             "refused": self.refused,
@@ -322,4 +325,6 @@ class StagedSearch(Search):
             f"{len(self.stages)}: {sizes} of {counts['drawn']} architectures scored, "
             f"{counts['isomorphic']} isomorphic, {counts['filtered']} filtered, "
             f"{counts['failed']} failed, {self.seconds:.0f} s"
+            f"{against_budget(self._limits.budget, self.architecture)}; train it with: "
+            + how_to_train(self.space, self.images, self._limits.costs.sizes, self.result_path)
         )

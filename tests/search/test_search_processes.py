@@ -25,6 +25,18 @@ SEARCHES = {
         "--model.network", "{channels: 2, cells_per_stage: 1}",
         "--model.sizes", "{channels: 2, cells_per_stage: 1}",
     ],
+    "staged": [
+        "--config", str(CONFIGS / "whole_nasbench201.yaml"), "--data", "DigitsDataModule",
+        "--model.samples", "14", "--model.block_size", "4", "--model.stages", json.dumps([
+            {"indicators": ["models.indicators.SynFlow"], "keep": 3},
+            {
+                "indicators": ["models.indicators.SynFlow", "models.indicators.Progressivity"],
+                "repeats": 2, "network": {"channels": 2, "cells_per_stage": 1}, "batch_size": 4,
+            },
+        ]),
+        "--model.budget", '{"parameters": 4000}',
+        "--model.sizes", '{"channels": 2, "cells_per_stage": 2}',
+    ],
 }  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 pytestmark = pytest.mark.slow
@@ -66,6 +78,12 @@ def test_two_processes_prune_to_the_same(
 ) -> None:
     assert fit(tmp_path, "pruning", *options) == 0
     assert found_in(tmp_path) == references["pruning"]
+
+
+def test_two_processes_take_the_same_to_the_next_stage(references: Any, tmp_path: Path) -> None:
+    assert fit(tmp_path, "staged", "--trainer.devices", "2") == 0
+    assert found_in(tmp_path) == references["staged"]
+    assert references["staged"]["refused"]["budget.parameters"] > 0
 
 
 def test_two_processes_pick_the_same_and_share_a_cache(references: Any, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def test_the_whole_space_and_the_default_stages() -> None:
         "failed": 0,
     }
     assert [len(stage.indicators) for stage in search.stages] == [3, 4]
+    assert search.block_size == 5259 // 50
     assert search.settings()["stages"][1]["batch_size"] == 16
 
 
@@ -341,7 +342,8 @@ def test_figures_are_logged(tmp_path: Path) -> None:
     header, *rows = (Path(logger.log_dir) / "metrics.csv").read_text().splitlines()
     last = dict(zip(header.split(","), rows[-1].split(","), strict=True))
     assert float(last["search/evaluated"]) == search.evaluation_count
-    assert float(last["stage"]) == 1
+    assert float(last["search/stage"]) == 2
+    assert search.progress() == {"stage": 2, "evaluated": search.evaluation_count, "refused": 0}
     (best,) = [e for e in entries(search, 1) if e["candidate"] == str(search.architecture)]
     expected = fmean(best["scores"]["noise"])
     assert float(last["search/best_noise"]) == pytest.approx(expected, rel=1e-5)
