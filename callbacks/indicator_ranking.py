@@ -39,8 +39,9 @@ class IndicatorRanking(pl.Callback):
     the accuracy of the best-ranked cell and milliseconds per cell, over all cells that the
     indicator could score (the others are counted) and that have an accuracy on the dataset: as a
     table on the terminal, as `indicator_ranking.csv` in the run's folder, as
-    `ranking/<dataset>/<indicator>_kendall`, and as the figures `ranking/score_against_accuracy` and `ranking/accuracy_over_depth_width`. Effective
-    depth and width, in the mean over cells, are compared too where the space has them.
+    `ranking/<dataset>/<indicator>_kendall`, and as the figures `ranking/score_against_accuracy` and
+    `ranking/accuracy_over_depth_width`. Effective depth and width, in the mean over cells, are
+    compared too where the space has them.
 
     Args:
         path: table of trained accuracies; without `columns`, as `NasBench201Lookup` reads it.

@@ -106,7 +106,7 @@ class SamplingSearch(Search):
         if not self.kept:
             refused = ", ".join(f"{name} {n}" for name, n in filtering.refused.items())
             raise ValueError(
-                f"filter: keeps none of the {self.samples} architectures drawn; refused by {refused}"
+                f"filter: keeps none of the {len(drawn)} architectures drawn; refused by {refused}"
             )
         self._scores: list[tuple[float, ...] | None] = []
         self._blocks_read = 0
