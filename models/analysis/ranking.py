@@ -68,6 +68,7 @@ def agreement(scores: Sequence[float], accuracies: Sequence[float], top: int) ->
     truth = np.asarray(accuracies, dtype=np.float64)
     order = np.argsort(-ranks, kind="stable")
     best = np.argsort(-truth, kind="stable")[:top]
+    gains = 2 ** (truth / 100) - 1
     return Agreement(
         float(kendalltau(ranks, truth).statistic),
         float(spearmanr(ranks, truth).statistic),
