@@ -72,9 +72,7 @@ def agreement(scores: Sequence[float], accuracies: Sequence[float], top: int) ->
     return Agreement(
         float(kendalltau(ranks, truth).statistic),
         float(spearmanr(ranks, truth).statistic),
-        float(ndcg_score([2 ** (truth / 100) - 1], [ranks], k=top))
-        if min(truth) >= 0
-        else math.nan,
+        float(ndcg_score([gains], [ranks], k=top)) if min(gains) >= 0 else math.nan,
         len(set(order[:top].tolist()) & set(best.tolist())) / top,
         float(truth[order[0]]),
     )
