@@ -94,6 +94,15 @@ class SamplingSearch(Search):
         if proxy not in ("small", "paper"):
             raise ValueError(f"proxy: expected 'small' or 'paper', got {proxy!r}")
         self.space = as_space(space)
+        self._listed: list[Any] | None = None
+        if architectures is not None:
+            self._listed = draw_listed(
+                self.space, architectures, samples, generator(seed, "sample")
+            )
+            samples = len(self._listed)
+        if samples is None:
+            raise ValueError("samples: expected a number, or architectures that a file lists")
+        self.samples = samples
         self.filter = filter
         self.indicator = ActivationOverlap() if indicator is None else indicator
         self.indicators = indicators_of(self.indicator)
@@ -102,15 +111,6 @@ class SamplingSearch(Search):
         self.batch_size = setting.batch_size if batch_size is None else batch_size
         network = dict(setting.network) if network is None else network
         check_sizes(self.space.network, network, f"{self.space.name} networks", "network")
-        self._from = None
-        self._listed: str | None = None
-        if architectures is not None:
-            self._from = draw_listed(self.space, architectures, samples, generator(seed, "sample"))
-            self._listed = digest_of(self.space, self._from)
-            samples = len(self._from)
-        if samples is None:
-            raise ValueError("samples: expected a number, or architectures that a file lists")
-        self.samples = samples
         self.block_size = max(24, samples // 50) if block_size is None else block_size
         for name, value, minimum in (
             ("batch_size", self.batch_size, 2),
@@ -139,7 +139,7 @@ class SamplingSearch(Search):
     def _draw(self) -> None:
         """Find the architectures to score: a function of the seed and of latencies."""
         self.filtering.refused.clear()
-        if self.budget.bounds and self._from is None:
+        if self.budget.bounds and self._listed is None:
             self.kept, self.tried = draw_feasible(
                 self.space, self.samples, self.filtering, self.budget, self.seed
             )
@@ -149,7 +149,7 @@ class SamplingSearch(Search):
                     f"{self.samples} found; refused by {refusals(self.filtering)}"
                 )
             return
-        drawn = self._from
+        drawn = self._listed
         if drawn is None:
             drawn = draw_distinct(self.space, self.samples, generator(self.seed, "sample"))
         self.kept, self.tried = [one for one in drawn if self.filtering.keeps(one)], len(drawn)
@@ -208,7 +208,7 @@ class SamplingSearch(Search):
             "indicator": describe(self.indicator),
             "block_size": self.block_size,
             "seed": self.seed,
-            **({} if self._listed is None else {"architectures": self._listed}),
+            "architectures": self._listed and digest_of(self.space, self._listed),
             **self.scorer.setting(),
         }
 
@@ -267,9 +267,6 @@ class SamplingSearch(Search):
             on_step=False,
             on_epoch=True,
             batch_size=1,
-        )
-        self.log_dict(
-            self._shares() | self._best_so_far(), on_step=False, on_epoch=True, batch_size=1
         )
 
     def _shares(self) -> dict[str, float]:
