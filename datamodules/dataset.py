@@ -64,7 +64,9 @@ class MemorySource:
 class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
     """The images of a source that belong to one split.
 
-    A DataLoader fetches a whole batch with one call of `__getitems__`.
+    A DataLoader fetches a whole batch with one call of `__getitems__`. A position ~p stands for a
+    repetition of the image at p that fills up a rank's share: it is left out, unless the batch
+    would be empty.
 
     Args:
         source: Source of the images.
@@ -95,6 +97,7 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitems__(self, positions: list[int]) -> Batch:
         epoch = None if self._epoch is None else int(self._epoch)
+        positions = [p for p in positions if p >= 0] or [~p for p in positions]
         # By way of numpy and index_select: half the time of torch.tensor and of [indices].
         wanted = self.indices.index_select(0, torch.from_numpy(np.array(positions, np.int64)))
         images, indices = self.source.fetch(wanted, epoch)
@@ -119,8 +122,11 @@ class EpochSampler(DistributedSampler[int]):
 
     Rank r of R takes positions r, r + R, … of one common order, so that R ranks with batches of
     B/R see, step by step, the images that one rank with batches of B sees. Every rank gets
-    ceil(N/R) images: where R does not divide N, the first images of the order are repeated
-    once (at most R - 1 of them) and nothing is dropped. A subclass of torch's sampler, so that
+    ceil(N/R) positions, so that all take as many steps: where R does not divide N, the first images
+    of the order are repeated once (at most R - 1 of them) and nothing is dropped. Without `shuffle`
+    such a repetition is marked (`SplitDataset` leaves it out) and comes before the rank's last
+    image, so that figures of an evaluation count every image once, and no batch of two or more is
+    empty; with batches of one image the repetition counts. A subclass of torch's sampler, so that
     Lightning keeps it and calls `set_epoch`, with one process or many.
     """
 
@@ -141,4 +147,7 @@ class EpochSampler(DistributedSampler[int]):
         key = (self.epoch,) if self.shuffle else ()
         order = torch.randperm(n, generator=generator(self.seed, Stream.ORDER, *key))
         padded = order[torch.arange(self.total_size) % n] if n else order
-        return iter(padded[self.rank :: self.num_replicas].tolist())
+        own: list[int] = padded[self.rank :: self.num_replicas].tolist()
+        if own and not self.shuffle and self.rank + (len(own) - 1) * self.num_replicas >= n:
+            own[-2:] = [~own[-1], *own[-2:-1]]
+        return iter(own)

@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 import callbacks  # imported, so that class names need no package
 import datamodules  # noqa: F401
 import lightning_app.strategy  # noqa: F401  # registers `search`
+from lightning_app.after_fit import OpenTestData
 from lightning_app.checkpoints import checkpoint_arguments, misfit
 from lightning_app.errors import (
     MISTAKES,
@@ -136,6 +137,8 @@ class ArchitectureCLI(LightningCLI):
                 kwargs["max_epochs"] = -1
             if asked.enable_progress_bar is not False and not bars:
                 given = [callbacks.SearchProgressBar(), *given]
+        if self.subcommand == "fit" and self.config[self.subcommand].test_after_fit:
+            given = [*given, OpenTestData()]
         try:
             trainer = super().instantiate_trainer(callbacks=given, **kwargs)
         except (ValueError, TypeError, MisconfigurationException) as error:

@@ -16,8 +16,10 @@ def linear_regions(network: nn.Module, inputs: Tensor) -> int:
     Raises ValueError for fewer than two inputs or integer ones, or if no `nn.ReLU` is called.
     """
     packed: list[np.ndarray] = []
-    pass_relu_signs(
-        network, inputs, lambda signs: packed.append(np.packbits(signs.cpu().numpy(), axis=1))
-    )
+
+    def pack(signs: Tensor) -> None:
+        packed.append(np.packbits(signs.cpu().numpy(), axis=1))
+
+    pass_relu_signs(network, inputs, pack, distinct=True)
     rows = np.concatenate(packed, axis=1)
     return len({row.tobytes() for row in rows})

@@ -10,7 +10,9 @@ from models.indicators._autograd.checks import check_inputs
 from models.indicators._autograd.untouched import exact_arithmetic, untouched
 
 
-def pass_relu_signs(network: nn.Module, inputs: Tensor, use: Callable[[Tensor], None]) -> None:
+def pass_relu_signs(
+    network: nn.Module, inputs: Tensor, use: Callable[[Tensor], None], *, distinct: bool = False
+) -> None:
     """Hand over the signs of every ReLU of one forward pass, layer by layer.
 
     Scores of activation patterns are sums over layers, so that no layer's signs need be kept:
@@ -29,7 +31,9 @@ def pass_relu_signs(network: nn.Module, inputs: Tensor, use: Callable[[Tensor], 
         inputs: floating-point, (N, ...).
         use: called with the signs of each call of a ReLU, in the order of the forward pass:
             boolean, (N, units), on the device of the output; True where a unit is active, its
-            output above 0. It runs without gradients.
+            output above 0. It runs without gradients. A ReLU with an attribute `readers`, which a
+            supernet computes once for that many operations, counts as one of each.
+        distinct: such a ReLU counts once: enough to tell which patterns there are.
 
     Raises:
         ValueError: fewer than two inputs or integer ones, no `nn.ReLU` is called, or one is called
@@ -38,7 +42,7 @@ def pass_relu_signs(network: nn.Module, inputs: Tensor, use: Callable[[Tensor], 
     check_inputs(inputs)
     samples, called = len(inputs), False
 
-    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def hook(name: str, times: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def pass_on(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
             nonlocal called
             called = True
@@ -47,7 +51,9 @@ def pass_relu_signs(network: nn.Module, inputs: Tensor, use: Callable[[Tensor], 
                     f"network must keep its {samples} samples in the first dimension: "
                     f"{name or 'ReLU'} sees {tuple(output.shape)}"
                 )
-            use((output > 0).reshape(samples, -1))
+            signs = (output > 0).reshape(samples, -1)
+            for _call in range(times):
+                use(signs)
 
         return pass_on
 
@@ -59,8 +65,9 @@ def pass_relu_signs(network: nn.Module, inputs: Tensor, use: Callable[[Tensor], 
     ):
         for name, module in network.named_modules():
             if isinstance(module, nn.ReLU):
+                times = 1 if distinct else getattr(module, "readers", 1)
                 # first among the hooks, to see the ReLU's own output
-                handle = module.register_forward_hook(hook(name), prepend=True)
+                handle = module.register_forward_hook(hook(name, times), prepend=True)
                 hooks.callback(handle.remove)
         network(inputs.clone())
     if not called:

@@ -117,6 +117,15 @@ OPERATIONS: Mapping[str, Callable[[int, int], nn.Module]] = MappingProxyType(
 """Operation name to a factory of (channels, stride); stride is 1 or 2."""
 
 
+class SharedReLU(nn.ReLU):
+    """A ReLU that is computed once for several operations, each of which begins with one.
+
+    Scores of activations count it `readers` times, as the network that it stands for has it.
+    """
+
+    readers = 1
+
+
 def build_operation(name: str, channels: int, stride: int = 1) -> nn.Module:
     """The module of an operation.
 

@@ -1,5 +1,6 @@
 """Cells that hold every operation on every edge, and run those that a boolean mask keeps."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.masks import Edges, as_mask, check_fed
-from models.networks.operations import build_operation
+from models.networks.operations import SharedReLU, build_operation
 
 
 class _Term(NamedTuple):
@@ -76,10 +77,10 @@ class SupernetCell(nn.Module):
             if shared not in self.shared:
                 self.shared[shared] = operation
             return shared, None
-        if isinstance(operation, nn.Sequential) and isinstance(operation[0], nn.ReLU):
+        if isinstance(operation, nn.Sequential) and type(operation[0]) is nn.ReLU:
             shared = f"{source}_relu"
             if shared not in self.shared:
-                self.shared[shared] = operation[0]
+                self.shared[shared] = SharedReLU()
             self.own[own] = operation[1:]
             return shared, own
         self.own[own] = operation
@@ -92,6 +93,10 @@ class SupernetCell(nn.Module):
             kept = [name for name, keep in zip(self.operations, row, strict=True) if keep]
             plan[target] += [_Term(source, 1 / len(kept), *self._keys[edge, name]) for name in kept]
         self._plan = list(plan.values())
+        readers = Counter(term.shared for terms in self._plan for term in terms)
+        for key, module in self.shared.items():
+            if isinstance(module, SharedReLU):
+                module.readers = readers[key]
 
     def nodes(self, *inputs: Tensor) -> list[Tensor]:
         """The values of the nodes after the inputs, in order."""

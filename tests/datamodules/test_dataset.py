@@ -4,6 +4,7 @@ from itertools import chain
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from datamodules.dataset import EpochSampler, MemorySource, SplitDataset
 
@@ -31,6 +32,31 @@ def test_remainder_repeats_the_first_images() -> None:
     shards = [order(7, 3, rank) for rank in range(3)]
     assert [len(shard) for shard in shards] == [3, 3, 3]
     assert sorted(chain(*shards)) == sorted([*whole, *whole[:2]])
+
+
+@pytest.mark.parametrize("n", range(6, 14))
+@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("size", [2, 4])
+def test_evaluation_sees_every_image_once_in_as_many_batches(n: int, ranks: int, size: int) -> None:
+    data = split(n)
+    seen, steps = [], set()
+    for rank in range(ranks):
+        sampler = EpochSampler(data, ranks, rank, shuffle=False, seed=5)
+        batches = [
+            labels for _, labels, _ in DataLoader(data, size, sampler=sampler, collate_fn=tuple)
+        ]
+        assert all(len(batch) for batch in batches)
+        steps.add(len(batches))
+        seen += torch.cat(batches).tolist()
+    assert len(steps) == 1
+    assert sorted(seen) == list(range(0, 2 * n, 2))
+
+
+def test_a_batch_of_nothing_but_a_repetition_has_its_image() -> None:
+    data = split(2)
+    (position,) = EpochSampler(data, 3, 2, shuffle=False, seed=5)
+    assert position < 0
+    assert data.__getitems__([position])[1].tolist() == [2 * ~position]
 
 
 def test_evaluation_has_one_order_that_mixes_the_classes() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from datamodules import DigitsDataModule
 from lightning_app.process_group import leave_group_at_exit
+from models.classifiers.metrics import ClassificationMetrics
 
 EPOCHS = 2
 
@@ -22,7 +23,8 @@ class Recorder(pl.LightningModule):
         super().__init__()
         self.folder = folder
         self.layer = nn.Linear(64, 10)
-        self.seen: dict[str, list[Tensor]] = {"train": [], "val": [], "probe": []}
+        self.metrics = ClassificationMetrics(10)
+        self.seen: dict[str, list[Tensor]] = {"train": [], "val": [], "test": [], "probe": []}
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         self.seen["train"].append(batch[0].flatten(1))
@@ -31,8 +33,16 @@ class Recorder(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self.seen["val"].append(batch[0].flatten(1))
 
-    def on_train_end(self) -> None:
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        images, labels = batch
+        self.seen["test"].append(images.flatten(1))
+        # weights of this moment differ by rounding; the figures are those of fixed logits
+        logits = images.flatten(1)[:, :10]
+        self.metrics.update(nn.functional.cross_entropy(logits, labels), logits, labels)
+
+    def on_test_end(self) -> None:
         self.seen["probe"].append(self.trainer.datamodule.probe(20)[0].flatten(1))
+        self.seen["figures"] = [torch.stack([*self.metrics.compute().values()])]
         seen = {stage: torch.cat(images) for stage, images in self.seen.items()}
         torch.save(seen, self.folder / f"{self.trainer.world_size}-{self.global_rank}.pt")
 
@@ -54,7 +64,9 @@ def fit(folder: Path, ranks: int) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(Recorder(folder), datamodule=data)
+    module = Recorder(folder)
+    trainer.fit(module, datamodule=data)
+    trainer.test(module, datamodule=data, verbose=False)
 
 
 def rows(images: Tensor) -> list[tuple[float, ...]]:
@@ -78,6 +90,10 @@ def test_two_ranks_share_the_images_of_one(tmp_path: Path) -> None:
             assert rows(batch) == rows(torch.cat(halves))
     both = torch.cat([rank["val"].chunk(EPOCHS)[0] for rank in (first, second)])
     assert rows(both) == rows(one["val"].chunk(EPOCHS)[0])
+    assert len(one["test"]) % 2, "a number that the ranks cannot share"
+    assert rows(torch.cat([first["test"], second["test"]])) == rows(one["test"])
+    assert torch.equal(first["figures"], second["figures"])
+    torch.testing.assert_close(first["figures"], one["figures"])
     assert torch.equal(first["probe"], one["probe"])
     assert torch.equal(second["probe"], one["probe"])
 

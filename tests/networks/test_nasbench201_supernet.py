@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from models.indicators import activation_overlap
 from models.networks.nasbench201 import NasBench201Network
 from models.networks.nasbench201_supernet import NasBench201Supernet
 from models.topology import NasBench201Cell
@@ -50,3 +51,4 @@ def test_one_operation_per_edge_is_the_cells_network() -> None:
                 operation.load_state_dict(theirs.own[f"{edge}_{name}"].state_dict())
     x = torch.randn(4, 3, 16, 16)
     assert torch.allclose(network(x), supernet(x), rtol=1e-4, atol=1e-5)
+    assert activation_overlap(supernet, x) == pytest.approx(activation_overlap(network, x))

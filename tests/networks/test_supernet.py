@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.indicators import activation_overlap, linear_regions
 from models.networks.darts_supernet import DartsSupernet
 from models.networks.initialisation import initialise_
 from models.networks.nasbench201_supernet import NasBench201Supernet
@@ -47,6 +48,29 @@ def plain_nodes(cell: SupernetCell, mask: Tensor, *inputs: Tensor) -> list[Tenso
                 operation.load_state_dict(cell.own[f"{edge}_{name}"].state_dict())
             nodes[target] = nodes[target] + shares[edge, column] * operation(nodes[source])
     return [nodes[node] for node in sorted(nodes) if node >= len(inputs)]
+
+
+class PlainCell(nn.Module):
+    """The nodes of a supernet cell, each of whose operations has a ReLU of its own."""
+
+    def __init__(self, cell: SupernetCell, mask: Tensor) -> None:
+        super().__init__()
+        self.terms: list[tuple[int, int, float]] = []
+        self.operations = nn.ModuleList()
+        for edge, (source, target) in enumerate(cell.edges):
+            kept = [n for n, keep in zip(cell.operations, mask[edge], strict=True) if keep]
+            for name in kept:
+                if (key := f"{edge}_{name}") in cell.own:
+                    self.operations.append(nn.Sequential(nn.ReLU(), *cell.own[key]))
+                else:
+                    self.operations.append(cell.shared[f"{source}_{name}"])
+                self.terms.append((source, target, 1 / len(kept)))
+
+    def forward(self, *inputs: Tensor) -> list[Tensor]:
+        nodes = dict(enumerate(inputs))
+        for (source, target, share), operation in zip(self.terms, self.operations, strict=True):
+            nodes[target] = nodes.get(target, 0) + share * operation(nodes[source])
+        return [nodes[node] for node in sorted(nodes) if node >= len(inputs)]
 
 
 @pytest.mark.parametrize("space", MAKERS)
@@ -103,8 +127,29 @@ def test_work_of_a_source_is_done_once() -> None:
             module.register_forward_hook(lambda m, _, __: count.append(type(m).__name__))
     network(torch.randn(2, 3, 8, 8))
     # Three cells with three sources each; two residual blocks of two ReLUs and one pooling.
-    assert count.count("ReLU") == 9 + 4
+    assert count.count("SharedReLU") == 9
+    assert count.count("ReLU") == 4
     assert count.count("AvgPool2d") == 9 + 2
+
+
+@pytest.mark.parametrize("space", MAKERS)
+@pytest.mark.parametrize("seed", range(3))
+def test_activations_of_the_network_it_stands_for(
+    space: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every operation has a ReLU of its own, shares and logits are the same."""
+    generator = torch.Generator().manual_seed(seed)
+    network = MAKERS[space]()
+    initialise_(network, "fan_in", generator)
+    mask = network.mask = network.mask if seed == 0 else random_mask(network, generator, 0.5)
+    x = torch.randn(6, 3, 8, 8, generator=generator)
+    score, regions = activation_overlap(network, x), linear_regions(network, x)
+    for cell in list(network.modules()):
+        if isinstance(cell, SupernetCell):
+            cell.plain = PlainCell(cell, mask[cell.cell_type])
+            monkeypatch.setattr(cell, "nodes", cell.plain.forward)
+    assert activation_overlap(network, x) == pytest.approx(score, rel=1e-5)
+    assert linear_regions(network, x) == regions
 
 
 def test_mask_is_a_copy_and_not_in_the_state() -> None:

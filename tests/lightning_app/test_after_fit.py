@@ -1,0 +1,66 @@
+"""What the test after a fit needs is looked for before the first epoch."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from PIL import Image
+
+from lightning_app.after_fit import OpenTestData
+from lightning_app.cli import main
+from models import DagMLPClassifier
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+MODEL = ["--model", "models.DagMLPClassifier", "--model.dag", "2", "--model.width", "4"]
+DATA = ["--data", "datamodules.ImageFolderDataModule", "--data.image_size", "8"]
+
+pytestmark = pytest.mark.usefixtures("command_line")
+
+
+def write(folder: Path, names: str) -> None:
+    for name in names:
+        path = folder / name / "0.png"
+        path.parent.mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path.with_stem(str(number)))
+
+
+@pytest.mark.parametrize(
+    ("tested", "message"),
+    [("", "root: no folder .*val"), ("abx", r"test/x is no class of the training folder")],
+)
+def test_test_data_are_opened_before_the_first_epoch(
+    tested: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr(DagMLPClassifier, "on_train_start", lambda _: begun.append(True))
+    write(tmp_path / "train", "ab")
+    write(tmp_path / "test" if tested else tmp_path, tested)
+    arguments = ["--data.root", str(tmp_path), "--data.validation", "0.5", "--data.batch_size", "2"]
+    short = ["--trainer.max_epochs", "1", "--trainer.logger", "false"]
+    with pytest.raises(SystemExit):
+        main(["fit", *MODEL, *DATA, *arguments, *short, "--test_after_fit", "true"])
+    assert re.search(f"lightning: error: .*{message}", capfd.readouterr().err)
+    assert not begun
+
+
+def test_a_search_has_nothing_to_test(capfd: pytest.CaptureFixture[str]) -> None:
+    config = CONFIGS / "search" / "sampling_digits.yaml"
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(config), "--test_after_fit", "true"])
+    assert "error: test_after_fit: SamplingSearch trains no network" in capfd.readouterr().err
+
+
+def test_a_module_without_a_test_step(quiet: dict[str, object]) -> None:
+    trainer = pl.Trainer(**quiet)
+    with pytest.raises(
+        MisconfigurationException, match="test_after_fit: LightningModule has no test_step"
+    ):
+        OpenTestData().setup(trainer, pl.LightningModule(), "fit")
