@@ -1,7 +1,7 @@
-"""Chains of inverted residuals: MobileNetV2 and its relatives (Sandler et al., arXiv 1801.04381)."""
+"""Chains of inverted residuals: MobileNetV2 (Sandler et al., arXiv 1801.04381) and its kin."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation, SqueezeExcitation
@@ -19,10 +19,11 @@ _SQUEEZE = 4
 """Maps of a block's input by those of its squeeze, as in MnasNet (arXiv 1807.11626)."""
 
 
-class MobileStage(NamedTuple):
+@dataclass(frozen=True)
+class MobileStage:
     """Blocks in a row that are alike.
 
-    Attributes:
+    Args:
         kernel: height and width of the depthwise convolutions.
         expansion: maps inside a block by those that enter it.
         width: maps that leave a block.
@@ -74,9 +75,7 @@ class InvertedResidual(nn.Module):
         self.layers.append(_convolution(hidden, hidden, stage.kernel, stride, groups=hidden))
         if stage.squeeze:
             squeezed = max(1, in_channels // _SQUEEZE)
-            self.layers.append(
-                SqueezeExcitation(hidden, squeezed, scale_activation=nn.Hardsigmoid)
-            )
+            self.layers.append(SqueezeExcitation(hidden, squeezed, scale_activation=nn.Hardsigmoid))
         self.layers.append(
             Conv2dNormActivation(hidden, stage.width, 1, activation_layer=None, inplace=None)
         )
@@ -161,6 +160,7 @@ def _convolution(
     in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
     """Convolution, batch normalisation and ReLU6."""
-    return Conv2dNormActivation(
+    layers: nn.Sequential = Conv2dNormActivation(
         in_channels, out_channels, kernel, stride, groups=groups, activation_layer=nn.ReLU6
     )
+    return layers

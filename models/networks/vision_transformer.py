@@ -88,7 +88,7 @@ class Tokens(nn.Module):
         if (rows, columns) == (self.grid, self.grid):
             return self.positions
         of_class, of_patches = self.positions[:, :1], self.positions[:, 1:]
-        square = of_patches.mT.unflatten(2, (self.grid, self.grid))
+        square = of_patches.mT.reshape(1, -1, self.grid, self.grid)
         resized = interpolate(square, (rows, columns), mode="bicubic", antialias=False)
         return torch.cat([of_class, resized.flatten(2).mT], dim=1)
 
@@ -110,8 +110,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (N, T, embedding) to the same shape."""
         # (3, N, heads, T, 64)
-        q, k, v = self.queries_keys_values(x).unflatten(2, (3, self.heads, HEAD)).permute(
-            2, 0, 3, 1, 4
+        q, k, v = (
+            self.queries_keys_values(x).unflatten(2, (3, self.heads, HEAD)).permute(2, 0, 3, 1, 4)
         )
         y: Tensor = self.output(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return y
@@ -170,6 +170,8 @@ class VisionTransformer(nn.Module):
         patch_size: int | None = None,
     ) -> None:
         super().__init__()
+        if not layers:
+            raise ValueError("layers: expected at least one, got none")
         self._counts = transformer_blocks(layers)
         if patch_size is None:
             patch_size = patch_size_for(image_size)

@@ -4,6 +4,7 @@ from models.spaces.base import ProxySetting, SearchSpace, SupernetSpace
 from models.spaces.darts import DartsSpace
 from models.spaces.extremes import Extremes
 from models.spaces.genotype import DartsGenotype
+from models.spaces.mobilenet import MobileChain, MobileNetSpace
 from models.spaces.nasbench201 import NasBench201Space
 from models.spaces.reading import (
     as_space,
@@ -11,15 +12,20 @@ from models.spaces.reading import (
     read_architecture,
     space_named,
 )
+from models.spaces.vision_transformer import TransformerArchitecture, VisionTransformerSpace
 
 __all__ = [
     "DartsGenotype",
     "DartsSpace",
     "Extremes",
+    "MobileChain",
+    "MobileNetSpace",
     "NasBench201Space",
     "ProxySetting",
     "SearchSpace",
     "SupernetSpace",
+    "TransformerArchitecture",
+    "VisionTransformerSpace",
     "as_space",
     "as_supernet_space",
     "read_architecture",
