@@ -72,7 +72,7 @@ class Tokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to tokens (N, 1 + patches, embedding)."""
-        height, width = x.shape[2:]
+        count, _, height, width = x.shape  # len(x) would fix the batch of what is exported
         bottom, right = -height % self.patch_size, -width % self.patch_size
         if bottom or right:
             x = pad(x, (0, right, 0, bottom))
@@ -81,8 +81,8 @@ class Tokens(nn.Module):
         tokens = maps.flatten(2).mT
         positions = self._positions(rows, columns)
         # one copy for every image: indicators see whose gradient is whose
-        tokens = torch.cat([self.class_token.expand(len(x), -1, -1), tokens], dim=1)
-        return tokens + positions.expand(len(x), -1, -1)
+        tokens = torch.cat([self.class_token.expand(count, -1, -1), tokens], dim=1)
+        return tokens + positions.expand(count, -1, -1)
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         if (rows, columns) == (self.grid, self.grid):
@@ -197,4 +197,7 @@ class VisionTransformer(nn.Module):
 
 
 def _draw(parameter: Tensor, generator: torch.Generator | None = None) -> None:
-    nn.init.trunc_normal_(parameter, std=_STD, generator=generator)
+    device = parameter.device if generator is None else generator.device
+    drawn = torch.empty_like(parameter, device=device)
+    with torch.no_grad():
+        parameter.copy_(nn.init.trunc_normal_(drawn, std=_STD, generator=generator))

@@ -21,7 +21,7 @@ from models.topology._shown import shown
 from models.topology.residual_chain import residual_chain
 
 _FIELDS = ("embedding", "depth", "mlp_ratios", "heads")
-_NUMBER, _LIST = r"\s*([0-9]{1,6})\s*", r'\s*"?(\[[^\[\]]{0,500}\])"?\s*'
+_NUMBER, _LIST = r"\s*([0-9]{1,6})\s*", r'\s*"?(\[[0-9., ]{0,500}\])"?\s*'
 _TEXT = re.compile(",".join((_NUMBER, _NUMBER, _LIST, _LIST)))
 _SHAPE = "192,12,[3.5,4.0,…],[3,4,…]: embedding, depth, and MLP ratio and heads of every layer"
 

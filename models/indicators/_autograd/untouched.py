@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.backends import cuda, cudnn, mkldnn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
@@ -82,6 +83,7 @@ def _alike(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
 def exact_arithmetic(device: torch.device) -> Iterator[None]:
     """Switch off autocast, reduced-precision products and the choice of kernels by timing.
 
+    Attention is computed by its formula, which can be differentiated twice; fused kernels cannot.
     And compiled code: indicators hook modules, swap them and change modes, at which `torch.compile`
     compiles anew until it gives up.
     """
@@ -92,6 +94,7 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
     with ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         for kind in {"cpu", device.type}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         try:
