@@ -24,8 +24,9 @@ def initialise_(network: nn.Module, scheme: Scheme, generator: torch.Generator) 
 
     Weights of convolutions and linear layers are normal with variance 2/fan, their biases 0; batch
     and layer normalisations return to scale 1, shift 0 and fresh running statistics. Modules with a
-    method `draw_(generator)` draw what is their own, such as positions of tokens. Values are drawn on the
-    generator's device and copied, so a CPU generator gives the same weights on every device.
+    method `draw_(generator)` draw what is their own, such as positions of tokens. Values are
+    drawn on the generator's device and copied, so a CPU generator gives the same weights on every
+    device.
 
     Args:
         network: changed in place.

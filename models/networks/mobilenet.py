@@ -75,7 +75,7 @@ class InvertedResidual(nn.Module):
         self.layers.append(_convolution(hidden, hidden, stage.kernel, stride, groups=hidden))
         if stage.squeeze:
             squeezed = max(1, in_channels // _SQUEEZE)
-            self.layers.append(SqueezeExcitation(hidden, squeezed, scale_activation=nn.Hardsigmoid))
+            self.layers.append(SqueezeExcitation(hidden, squeezed))
         self.layers.append(
             Conv2dNormActivation(hidden, stage.width, 1, activation_layer=None, inplace=None)
         )

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
@@ -90,6 +91,12 @@ class VisionTransformerSpace(SearchSpace[TransformerArchitecture]):
     """
 
     name = "vision_transformer"
+    unsuited: ClassVar[Mapping[str, str]] = {
+        "activation_overlap": "reads the signs of ReLUs, of which transformers have none; "
+        "NTKConditionNumber works on their networks",
+        "vkdnw": "knows no derivative by layer normalisations and positions; NTKConditionNumber "
+        "works on such networks",
+    }
     deit_tiny = TransformerArchitecture(192, (4.0,) * 12, (3,) * 12)
     """DeiT-tiny (arXiv 2012.12877): 5,717,416 parameters for 1,000 classes and 224×224."""
 
