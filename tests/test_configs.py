@@ -27,7 +27,7 @@ SMALL = {
     "DagConvClassifier": {"width": 8},
     "DagSpaceClassifier": {"nodes": 3, "repeats": 1, "width": 8},
     "PruningSearch": {"repeats": 1, "batch_size": 8},
-    "CellClassifier": {"sizes.channels": 2},
+    "ArchitectureClassifier": {"sizes.channels": 2},
     "SamplingSearch": {"samples": 8, "batch_size": 8},
     "SupernetClassifier": {"sizes.channels": 2, "sizes.cells_per_stage": 1},
 }

@@ -88,7 +88,7 @@ def ranking(
 
     Args:
         scores: by indicator, higher is better.
-        accuracies: by dataset, of every architecture that has a score.
+        accuracies: by dataset, of the architectures that have one; the others are left out.
         share: part of the scored architectures that counts as the top, in (0, 1].
         milliseconds: what scores took, by indicator.
         drawn: architectures that were to be scored.
@@ -98,15 +98,21 @@ def ranking(
     """
     rows = []
     for name, own in scores.items():
-        if len(own) < 2:
-            raise ValueError(f"samples: {name} scored {len(own)} of {drawn} cells, expected 2")
         times = milliseconds.get(name) or [float("nan")]
         for dataset, table in accuracies.items():
+            cells = [cell for cell in own if cell in table]
+            if len(cells) < 2:
+                raise ValueError(
+                    f"samples: {name} scored {len(cells)} of {drawn} cells with a {dataset} "
+                    "accuracy, expected 2"
+                )
             found = agreement(
-                list(own.values()), [table[cell] for cell in own], max(1, round(share * len(own)))
+                [own[cell] for cell in cells],
+                [table[cell] for cell in cells],
+                max(1, round(share * len(cells))),
             )
             rows.append(
-                Row(name, dataset, len(own), drawn - len(own), *found, float(np.median(times)))
+                Row(name, dataset, len(cells), drawn - len(own), *found, float(np.median(times)))
             )
     return rows
 

@@ -11,6 +11,7 @@ from models.indicators.rank_aggregate import RankAggregate
 from models.search.base import Search
 from models.search.constraints import Filter, Filtering
 from models.search.describe import describe, describe_architecture
+from models.search.listed import digest_of, draw_listed
 from models.search.sampling_rules import best, draw_distinct, indicators_of
 from models.search.scoring import Evaluation, Scorer, check_indicators
 from models.seeding import generator
@@ -31,7 +32,8 @@ class SamplingSearch(Search):
     Args:
         images: DataModule whose training images the scores are taken on.
         space: the search space, or its name: `nasbench201`, `darts`.
-        samples: different architectures to draw, the filtered ones among them.
+        samples: different architectures to draw, the filtered ones among them; None for all that
+            `architectures` lists.
         filter: the constraints that an architecture must meet to be scored, one or a list, such as
             `DepthWidthFilter` and `Limit`; by default none.
         indicator: what to score by; several of them as a `RankAggregate`, which ranks all that were
@@ -43,8 +45,12 @@ class SamplingSearch(Search):
         block_size: architectures per epoch.
         cache: file where scores are kept and looked up, for other searches or the next try.
         seed: of architectures, weights and images.
+        architectures: a CSV file to draw from instead of the space, `file.csv#column`: those of a
+            table of known accuracies, say. An architecture of several columns of JSON, such as
+            NAS-Bench-101's, is `file.csv#module_adjacency,module_operations`.
 
     Raises:
+        FileNotFoundError: no such file.
         ValueError: an argument out of range, or a filter that lets nothing through.
     """
 
@@ -52,7 +58,7 @@ class SamplingSearch(Search):
         self,
         images: pl.LightningDataModule,
         space: SearchSpace | str,
-        samples: int = 100,
+        samples: int | None = 100,
         filter: Filter = None,
         indicator: Indicator | RankAggregate | None = None,
         proxy: Literal["small", "paper"] = "small",
@@ -61,12 +67,12 @@ class SamplingSearch(Search):
         block_size: int = 24,
         cache: str | None = None,
         seed: int = 0,
+        architectures: str | None = None,
     ) -> None:
         super().__init__(images, seed)
         if proxy not in ("small", "paper"):
             raise ValueError(f"proxy: expected 'small' or 'paper', got {proxy!r}")
         self.space = as_space(space)
-        self.samples = samples
         self.filter = filter
         self.indicator = ActivationOverlap() if indicator is None else indicator
         self.indicators = indicators_of(self.indicator)
@@ -86,13 +92,21 @@ class SamplingSearch(Search):
             self.space, self.images, self.indicators, self.sizes, self.batch_size, seed, cache
         )
         filtering = Filtering(filter, self.space, self.images.in_shape, self.images.num_classes)
-        drawn = draw_distinct(self.space, samples, generator(seed, "sample"))
+        draws = generator(seed, "sample")
+        if architectures is not None:
+            drawn = draw_listed(self.space, architectures, samples, draws)
+        elif samples is not None:
+            drawn = draw_distinct(self.space, samples, draws)
+        else:
+            raise ValueError("samples: expected a number, or architectures that a file lists")
+        self.samples = len(drawn)
+        self._listed = None if architectures is None else digest_of(self.space, drawn)
         self.kept = [architecture for architecture in drawn if filtering.keeps(architecture)]
         """The architectures to score, in the order in which they were drawn."""
         if not self.kept:
             refused = ", ".join(f"{name} {n}" for name, n in filtering.refused.items())
             raise ValueError(
-                f"filter: keeps none of the {samples} architectures drawn; refused by {refused}"
+                f"filter: keeps none of the {len(drawn)} architectures drawn; refused by {refused}"
             )
         self._scores: list[tuple[float, ...] | None] = []
         self._blocks_read = 0
@@ -143,6 +157,7 @@ class SamplingSearch(Search):
             "indicator": describe(self.indicator),
             "block_size": self.block_size,
             "seed": self.seed,
+            **({} if self._listed is None else {"architectures": self._listed}),
             **self.scorer.setting(),
         }
 

@@ -5,6 +5,7 @@ from models.spaces.darts import DartsSpace
 from models.spaces.extremes import Extremes
 from models.spaces.genotype import DartsGenotype
 from models.spaces.mobilenet import MobileChain, MobileNetSpace
+from models.spaces.nasbench101 import NasBench101Space
 from models.spaces.nasbench201 import NasBench201Space
 from models.spaces.reading import (
     as_space,
@@ -12,6 +13,7 @@ from models.spaces.reading import (
     read_architecture,
     space_named,
 )
+from models.spaces.transnas_micro import TransNasMicroSpace
 from models.spaces.vision_transformer import TransformerArchitecture, VisionTransformerSpace
 
 __all__ = [
@@ -20,10 +22,12 @@ __all__ = [
     "Extremes",
     "MobileChain",
     "MobileNetSpace",
+    "NasBench101Space",
     "NasBench201Space",
     "ProxySetting",
     "SearchSpace",
     "SupernetSpace",
+    "TransNasMicroSpace",
     "TransformerArchitecture",
     "VisionTransformerSpace",
     "as_space",
