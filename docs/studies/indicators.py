@@ -32,10 +32,13 @@ from models.indicators import (
     JacobianCovariance,
     Layers,
     LinearRegions,
+    MeCo,
+    Near,
     NTKConditionNumber,
     Parameters,
     Progressivity,
     Snip,
+    Swap,
     SynFlow,
     Trainability,
     ZiCo,
@@ -60,10 +63,16 @@ INDICATORS: dict[str, Indicator] = {
     "ntk_frozen": NTKConditionNumber("frozen"),
     "ntk_coupled": NTKConditionNumber("coupled"),
     "linear_regions": LinearRegions(),
+    "near": Near(),
+    "meco": MeCo(),
+    "meco_8": MeCo(8),
+    "swap": Swap(),
     "parameters": Parameters(),
     "layers": Layers(),
     "flops": Flops(),
 }
+ON_NOISE = {"meco", "meco_8"}
+"""Scored on what they are defined on, N(0, 1) in the shape of the images; VKDNW on the images."""
 FIELDS = ("cell", "setting", "score", "milliseconds", "failure")
 Rows = dict[tuple[str, str], dict[str, str]]
 
@@ -134,7 +143,8 @@ def score_cells(
     with images(data, **CIFAR10) as source, output.open("a", newline="") as lines:
         source.prepare_data()
         source.setup("fit")
-        batch = source.probe(setting.batch, setting.seed)
+        x, labels = source.probe(setting.batch, setting.seed)
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(setting.seed))
         crops = torch.randn(3000, 1, 3, 3, generator=torch.Generator().manual_seed(setting.seed))
         writer = csv.DictWriter(lines, FIELDS)
         if new:
@@ -146,6 +156,7 @@ def score_cells(
                 return
             values = ("", "", "")
             try:
+                batch = noise if name in ON_NOISE else x, labels
                 score, took = _score(cell, INDICATORS[name], setting, batch, crops)
                 values = (repr(score), f"{1000 * took:.2f}", "")
             except (ValueError, ArithmeticError) as error:

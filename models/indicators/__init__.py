@@ -9,7 +9,9 @@ from models.indicators.gradient_flow import GradientFlow
 from models.indicators.grasp import Grasp
 from models.indicators.jacobian_covariance import JacobianCovariance
 from models.indicators.linear_regions import linear_regions
+from models.indicators.meco import MeCo
 from models.indicators.naswot import ActivationOverlap
+from models.indicators.near import Near
 from models.indicators.nngp import nngp_kernel, paper_bound
 from models.indicators.ntk import empirical_ntk, ntk_spectrum
 from models.indicators.rank_aggregate import RankAggregate
@@ -18,6 +20,7 @@ from models.indicators.relu_signs import pass_relu_signs
 from models.indicators.size import Flops, Layers, Parameters
 from models.indicators.snip import Snip
 from models.indicators.spectrum import KernelSpectrum, kernel_spectrum
+from models.indicators.swap import Swap
 from models.indicators.synflow import SynFlow
 from models.indicators.vkdnw import VKDNW
 from models.indicators.zico import ZiCo
@@ -36,11 +39,14 @@ __all__ = [
     "KernelSpectrum",
     "Layers",
     "LinearRegions",
+    "MeCo",
     "NTKConditionNumber",
+    "Near",
     "Parameters",
     "Progressivity",
     "RankAggregate",
     "Snip",
+    "Swap",
     "SynFlow",
     "Trainability",
     "ZiCo",

@@ -1,6 +1,7 @@
 """The networks that train a DARTS genotype, on CIFAR and on ImageNet (Liu et al. 2019)."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,9 @@ from torchvision.ops import StochasticDepth
 from models.networks.darts_cells import preprocess, reduction_cells
 from models.networks.ends import stem
 from models.networks.operations import build_operation, relu_conv_bn
-from models.topology import DartsCell, DepthWidth, effective_depth_width
+from models.topology import DartsCell, DepthWidth, NdsCell, effective_depth_width
+
+Cell = DartsCell | NdsCell
 
 
 class DropPath(StochasticDepth):  # type: ignore[misc]
@@ -37,7 +40,7 @@ class DropPath(StochasticDepth):  # type: ignore[misc]
 
 
 class DartsCellModule(nn.Module):
-    """A cell as a module: nodes are sums of two operations, the output concatenates four nodes.
+    """A cell as a module: nodes are sums of two operations, the output concatenates some.
 
     Args:
         cell: its operations.
@@ -51,7 +54,7 @@ class DartsCellModule(nn.Module):
 
     def __init__(
         self,
-        cell: DartsCell,
+        cell: Cell,
         before_last: int,
         last: int,
         channels: int,
@@ -66,19 +69,19 @@ class DartsCellModule(nn.Module):
         )
         self.operations = nn.ModuleList()
         for name, source in cell.edges:
-            stride = 2 if reduction and source in DartsCell.INPUTS else 1
+            stride = 2 if reduction and source in cell.INPUTS else 1
             operation = build_operation(name, channels, stride)
             if not isinstance(operation, nn.Identity):
                 operation = nn.Sequential(operation, drop_path)
             self.operations.append(operation)
 
     def forward(self, before_last: Tensor, last: Tensor) -> Tensor:
-        """The outputs of the two cells before to (N, 4·channels, H, W)."""
+        """The outputs of the two cells before to (N, concatenated nodes·channels, H, W)."""
         nodes = [self.preprocess0(before_last), self.preprocess1(last)]
         values = iter(zip(self.operations, self.cell.edges, strict=True))
         for (first, (_, a)), (second, (_, b)) in zip(values, values, strict=True):
             nodes.append(first(nodes[a]) + second(nodes[b]))
-        return torch.cat(nodes[len(DartsCell.INPUTS) :], dim=1)
+        return torch.cat([nodes[node] for node in self.cell.concat], dim=1)
 
 
 class DartsNetwork(nn.Module):
@@ -92,8 +95,8 @@ class DartsNetwork(nn.Module):
 
     def __init__(
         self,
-        normal: DartsCell,
-        reduce: DartsCell,
+        normal: Cell,
+        reduce: Cell,
         channels: int,
         cells: int,
         num_classes: int,
@@ -114,9 +117,10 @@ class DartsNetwork(nn.Module):
         for i in range(cells):
             reduction = i in reductions
             channels *= 2 if reduction else 1
+            cell = reduce if reduction else normal
             self.cells.append(
                 DartsCellModule(
-                    reduce if reduction else normal,
+                    cell,
                     before_last,
                     last,
                     channels,
@@ -125,7 +129,7 @@ class DartsNetwork(nn.Module):
                     self._drop_path,
                 )
             )
-            before_last, last = last, len(DartsCell.NODES) * channels
+            before_last, last = last, len(cell.concat) * channels
             after_reduction = reduction
         self.head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, num_classes)
@@ -232,8 +236,8 @@ class DartsNetworkCifar(DartsNetwork):
 
     def __init__(
         self,
-        normal: DartsCell,
-        reduce: DartsCell,
+        normal: Cell,
+        reduce: Cell,
         channels: int = 36,
         cells: int = 20,
         num_classes: int = 10,
@@ -277,8 +281,8 @@ class DartsNetworkImageNet(DartsNetwork):
 
     def __init__(
         self,
-        normal: DartsCell,
-        reduce: DartsCell,
+        normal: Cell,
+        reduce: Cell,
         channels: int = 48,
         cells: int = 14,
         num_classes: int = 1000,
@@ -310,3 +314,38 @@ class DartsNetworkImageNet(DartsNetwork):
         """A quarter of the size, and an eighth."""
         before_last = self.stem0(x)
         return before_last, self.stem1(before_last)
+
+
+def darts_network(
+    normal: Cell,
+    reduce: Cell,
+    num_classes: int,
+    in_channels: int,
+    channels: int | None,
+    cells: int | None,
+    auxiliary: bool,
+    drop_path: float,
+    stem: Literal["cifar", "imagenet"],
+) -> DartsNetwork:
+    """Build the network for images of a size, with the paper's sizes where they are None.
+
+    Raises:
+        ValueError: another stem, or what the network refuses.
+    """
+    defaults: dict[str, tuple[type[DartsNetworkCifar | DartsNetworkImageNet], int, int]] = {
+        "cifar": (DartsNetworkCifar, 36, 20),
+        "imagenet": (DartsNetworkImageNet, 48, 14),
+    }
+    if stem not in defaults:
+        raise ValueError(f"stem: expected 'cifar' or 'imagenet', got {stem!r}")
+    network, default_channels, default_cells = defaults[stem]
+    return network(
+        normal,
+        reduce,
+        default_channels if channels is None else channels,
+        default_cells if cells is None else cells,
+        num_classes,
+        auxiliary,
+        drop_path,
+        in_channels,
+    )

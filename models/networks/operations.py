@@ -48,10 +48,23 @@ def separable_conv(
     )
 
 
-def double_separable_conv(channels: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
+def double_separable_conv(
+    channels: int, kernel_size: int, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
     """Two separable convolutions in a row, the stride in the first (DARTS's `sep_conv`)."""
     return nn.Sequential(
-        *separable_conv(channels, kernel_size, stride), *separable_conv(channels, kernel_size)
+        *separable_conv(channels, kernel_size, stride, dilation),
+        *separable_conv(channels, kernel_size, 1, dilation),
+    )
+
+
+def thin_conv_pair(channels: int, length: int, stride: int = 1) -> nn.Sequential:
+    """ReLU, convolutions along rows and along columns, batch normalisation (NASNet)."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, (1, length), (1, stride), (0, length // 2), bias=False),
+        nn.Conv2d(channels, channels, (length, 1), (stride, 1), (length // 2, 0), bias=False),
+        nn.BatchNorm2d(channels),
     )
 
 
@@ -104,14 +117,24 @@ OPERATIONS: Mapping[str, Callable[[int, int], nn.Module]] = MappingProxyType(
         ),
         "nor_conv_1x1": lambda channels, stride: relu_conv_bn(channels, channels, 1, stride),
         "nor_conv_3x3": lambda channels, stride: relu_conv_bn(channels, channels, 3, stride),
+        "conv_1x1": lambda channels, stride: relu_conv_bn(channels, channels, 1, stride),
+        "conv_3x3": lambda channels, stride: relu_conv_bn(channels, channels, 3, stride),
+        "conv_3x1_1x3": lambda channels, stride: thin_conv_pair(channels, 3, stride),
+        "conv_7x1_1x7": lambda channels, stride: thin_conv_pair(channels, 7, stride),
         "sep_conv_3x3": lambda channels, stride: double_separable_conv(channels, 3, stride),
         "sep_conv_5x5": lambda channels, stride: double_separable_conv(channels, 5, stride),
+        "sep_conv_7x7": lambda channels, stride: double_separable_conv(channels, 7, stride),
         "dil_conv_3x3": lambda channels, stride: separable_conv(channels, 3, stride, dilation=2),
         "dil_conv_5x5": lambda channels, stride: separable_conv(channels, 5, stride, dilation=2),
+        "dil_sep_conv_3x3": lambda channels, stride: double_separable_conv(
+            channels, 3, stride, dilation=2
+        ),
         "avg_pool_3x3": lambda _, stride: nn.AvgPool2d(
             3, stride, padding=1, count_include_pad=False
         ),
         "max_pool_3x3": lambda _, stride: nn.MaxPool2d(3, stride, padding=1),
+        "max_pool_5x5": lambda _, stride: nn.MaxPool2d(5, stride, padding=2),
+        "max_pool_7x7": lambda _, stride: nn.MaxPool2d(7, stride, padding=3),
     }
 )
 """Operation name to a factory of (channels, stride); stride is 1 or 2."""

@@ -7,6 +7,7 @@ from models.spaces.genotype import DartsGenotype
 from models.spaces.mobilenet import MobileChain, MobileNetSpace
 from models.spaces.nasbench101 import NasBench101Space
 from models.spaces.nasbench201 import NasBench201Space
+from models.spaces.nds import NdsGenotype, NdsSpace
 from models.spaces.reading import (
     as_space,
     as_supernet_space,
@@ -24,6 +25,8 @@ __all__ = [
     "MobileNetSpace",
     "NasBench101Space",
     "NasBench201Space",
+    "NdsGenotype",
+    "NdsSpace",
     "ProxySetting",
     "SearchSpace",
     "SupernetSpace",

@@ -9,7 +9,7 @@ import networkx as nx
 import torch
 from torch import Tensor
 
-from models.networks.darts import DartsNetwork, DartsNetworkCifar, DartsNetworkImageNet
+from models.networks.darts import DartsNetwork, darts_network
 from models.networks.darts_supernet import DartsSupernet
 from models.networks.masks import as_mask
 from models.spaces.base import ProxySetting, SupernetSpace
@@ -225,22 +225,16 @@ class DartsSpace(SupernetSpace[DartsGenotype]):
             ValueError: another stem, or what the network refuses.
         """
         genotype = _own(architecture)
-        defaults = {
-            "cifar": (DartsNetworkCifar, 36, 20),
-            "imagenet": (DartsNetworkImageNet, 48, 14),
-        }
-        if stem not in defaults:
-            raise ValueError(f"stem: expected 'cifar' or 'imagenet', got {stem!r}")
-        network, default_channels, default_cells = defaults[stem]
-        return network(
+        return darts_network(
             genotype.normal,
             genotype.reduce,
-            default_channels if channels is None else channels,
-            default_cells if cells is None else cells,
             num_classes,
+            in_channels,
+            channels,
+            cells,
             auxiliary,
             drop_path,
-            in_channels,
+            stem,
         )
 
     def _full(self, mask: Tensor) -> Tensor:

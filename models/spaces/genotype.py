@@ -41,14 +41,7 @@ class DartsGenotype:
         Raises:
             ValueError: one line that quotes the offending part.
         """
-        if not isinstance(text, str):
-            raise ValueError(f"DARTS genotype: expected a string, got {_quote(text)}")
-        if len(text) > cls.MAXIMUM_LENGTH:
-            raise ValueError(
-                f"DARTS genotype: {len(text)} characters, expected at most {cls.MAXIMUM_LENGTH}"
-            )
-        text = text.strip()
-        return cls.from_json(_from_json_text(text) if text.startswith("{") else _from_call(text))
+        return cls.from_json(fields_of(text, "DARTS genotype", cls.MAXIMUM_LENGTH))
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -100,14 +93,33 @@ class DartsGenotype:
         )
 
 
-def _from_json_text(text: str) -> Any:
+def fields_of(text: str, what: str, at_most: int) -> Any:
+    """Read the fields of a `Genotype(…)`, or JSON, unchecked.
+
+    Args:
+        text: of either.
+        what: is read, for messages.
+        at_most: characters.
+
+    Raises:
+        ValueError: one line that quotes the offending part.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{what}: expected a string, got {_quote(text)}")
+    if len(text) > at_most:
+        raise ValueError(f"{what}: {len(text)} characters, expected at most {at_most}")
+    text = text.strip()
+    return _from_json_text(text, what) if text.startswith("{") else _from_call(text, what)
+
+
+def _from_json_text(text: str, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"DARTS genotype: {_quote(text)} is not JSON: {error}") from None
+        raise ValueError(f"{what}: {_quote(text)} is not JSON: {error}") from None
 
 
-def _from_call(text: str) -> dict[str, Any]:
+def _from_call(text: str, what: str) -> dict[str, Any]:
     """The keywords of a `Genotype(…)` expression, read without running it."""
     try:
         with warnings.catch_warnings():
@@ -119,14 +131,14 @@ def _from_call(text: str) -> dict[str, Any]:
         case ast.Call(func=ast.Name(id="Genotype"), args=[], keywords=keywords):
             names = [keyword.arg for keyword in keywords]
             if len(set(names)) == len(names) and None not in names:
-                return {str(keyword.arg): _value(keyword.value, text) for keyword in keywords}
+                return {str(key.arg): _value(key.value, text, what) for key in keywords}
     raise ValueError(
-        "DARTS genotype: expected Genotype(normal=[…], reduce=[…]) with named fields, "
+        f"{what}: expected Genotype(normal=[…], reduce=[…]) with named fields, "
         f"got {_quote(text)}"
     )
 
 
-def _value(node: ast.expr, text: str) -> Any:
+def _value(node: ast.expr, text: str, what: str) -> Any:
     """A literal, or a range of literals."""
     try:
         match node:
@@ -136,4 +148,4 @@ def _value(node: ast.expr, text: str) -> Any:
                 return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError, MemoryError):
         given = _quote(ast.get_source_segment(text, node))
-        raise ValueError(f"DARTS genotype: {given} is neither a list nor a range") from None
+        raise ValueError(f"{what}: {given} is neither a list nor a range") from None

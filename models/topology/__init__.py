@@ -1,6 +1,6 @@
 """Graphs of architectures, and the two numbers that summarise them.
 
-Values (`Dag`, `NasBench201Cell`, `DartsCell`) parse from and print as the strings of the field,
+Values (`Dag`, `NasBench201Cell`, `DartsCell`, `NdsCell`) parse from and print as the strings of the field,
 and each holds its networkx graph. Every graph follows one convention, so that
 `effective_depth_width` needs no other:
 
@@ -18,6 +18,7 @@ from models.topology.depth_width import DepthWidth, Topology, effective_depth_wi
 from models.topology.figure import draw_topology
 from models.topology.nasbench101 import NasBench101Cell
 from models.topology.nasbench201 import NasBench201Cell
+from models.topology.nds import NdsCell
 from models.topology.supernet import supernet_graph
 from models.topology.trace import trace
 
@@ -27,6 +28,7 @@ __all__ = [
     "DepthWidth",
     "NasBench101Cell",
     "NasBench201Cell",
+    "NdsCell",
     "Topology",
     "draw_topology",
     "effective_depth_width",

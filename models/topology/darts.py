@@ -31,6 +31,7 @@ class DartsCell:
     NODES: ClassVar[tuple[int, ...]] = (2, 3, 4, 5)
     INPUTS: ClassVar[tuple[int, int]] = (0, 1)
     OUTPUT: ClassVar[int] = 6
+    concat: ClassVar[tuple[int, ...]] = NODES
     EDGES: ClassVar[tuple[tuple[int, int], ...]] = tuple(
         (source, target) for target in (2, 3, 4, 5) for source in range(target)
     )

@@ -14,9 +14,12 @@ from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.gradient_flow import GradientFlow
 from models.indicators.grasp import Grasp
 from models.indicators.jacobian_covariance import JacobianCovariance
+from models.indicators.meco import MeCo
 from models.indicators.naswot import ActivationOverlap
+from models.indicators.near import Near
 from models.indicators.size import Flops, Layers, Parameters
 from models.indicators.snip import Snip
+from models.indicators.swap import Swap
 from models.indicators.synflow import SynFlow
 from models.indicators.vkdnw import VKDNW
 from models.indicators.zico import ZiCo
@@ -38,9 +41,13 @@ INDICATORS = [
     Flops(),
     NTKConditionNumber(),
     ActivationOverlap(),
+    Near(),
+    MeCo(),
+    Swap(),
 ]
 SIZES = {"parameters", "layers", "flops"}
 CELL = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_1x1~2|"
+REFUSED = r"no trainable|blocks|constant|no nn.ReLU|no feature maps"
 NO_PATH = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|"
 
 
@@ -139,6 +146,9 @@ def test_a_network_that_overflows_is_a_failure_or_the_worst(indicator: Indicator
     if indicator.name == "activation_overlap":
         assert indicator.score(network, *_batch(8)) == -math.inf
         return
+    if indicator.name == "swap":
+        assert indicator.score(network, *_batch(8)) == 1
+        return
     with pytest.raises(FloatingPointError):
         indicator.score(network, *_batch(8))
 
@@ -151,7 +161,7 @@ def test_refuses_a_batch_or_a_network_that_is_none(indicator: Indicator) -> None
         indicator.score(network, images.long(), labels)
     with pytest.raises(ValueError, match="at least"):
         indicator.score(network, images[:1], labels[:1])
-    with pytest.raises(ValueError, match=r"no trainable|blocks|constant|no nn.ReLU"):
+    with pytest.raises(ValueError, match=REFUSED):
         indicator.score(nn.Flatten(), images, labels)
     if indicator.needs_labels:
         with pytest.raises(ValueError, match="labels must be int64"):
