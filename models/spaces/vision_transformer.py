@@ -92,8 +92,12 @@ class VisionTransformerSpace(SearchSpace[TransformerArchitecture]):
 
     name = "vision_transformer"
     unsuited: ClassVar[Mapping[str, str]] = {
-        "activation_overlap": "reads the signs of ReLUs, of which transformers have none; "
-        "NTKConditionNumber works on their networks",
+        **dict.fromkeys(
+            ("activation_overlap", "swap"),
+            "reads the signs of ReLUs, of which transformers have none; NTKConditionNumber works "
+            "on their networks",
+        ),
+        "meco": "correlates feature maps, and transformers have tokens; Near works on them",
         "vkdnw": "knows no derivative by layer normalisations and positions; NTKConditionNumber "
         "works on such networks",
     }

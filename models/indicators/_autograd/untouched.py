@@ -92,9 +92,8 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
     backends = [getattr(one, part) for one in libraries for part in parts if hasattr(one, part)]
     precisions = [backend.fp32_precision for backend in backends]
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
-    with ExitStack() as stack:
+    with ExitStack() as stack, sdpa_kernel(SDPBackend.MATH):
         stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         for kind in {"cpu", device.type}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         try:
