@@ -1,14 +1,15 @@
 """AZ-NAS: traits of the features between a network's blocks (Lee & Ham, arXiv 2403.19232).
 
 Its fourth part, complexity, is `Flops`. Features are those that enter the first block and that
-leave every block; the paper initialises networks by He's fan-in.
+leave every block, maps (N, C, H, W) or tokens (N, T, C); the paper initialises networks by He's
+fan-in.
 """
 
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_unshuffle
+from torch.nn.functional import pad, pixel_unshuffle
 
 from models.indicators._autograd.blocks import block_features
 from models.indicators._autograd.evaluation import evaluation, finite
@@ -22,7 +23,8 @@ class Expressivity(Indicator):
     The spectrum is that of the covariance of channels over images and positions.
 
     Args:
-        blocks: the network's Sequential or ModuleList of blocks; by default `stages` or `cells`.
+        blocks: name of the network's Sequential or ModuleList of blocks; by default `stages`,
+            `cells` or `blocks`.
     """
 
     name = "expressivity"
@@ -47,7 +49,8 @@ class Progressivity(Indicator):
     """min_l (H_l − H_{l−1}), H_l as in `Expressivity`; higher is better.
 
     Args:
-        blocks: the network's Sequential or ModuleList of blocks; by default `stages` or `cells`.
+        blocks: name of the network's Sequential or ModuleList of blocks; by default `stages`,
+            `cells` or `blocks`.
     """
 
     name = "progressivity"
@@ -72,7 +75,8 @@ class Trainability(Indicator):
     gradient are errors.
 
     Args:
-        blocks: the network's Sequential or ModuleList of blocks; by default `stages` or `cells`.
+        blocks: name of the network's Sequential or ModuleList of blocks; by default `stages`,
+            `cells` or `blocks`.
         seed: of the random signs, the same for every network.
     """
 
@@ -131,8 +135,8 @@ def _entropies(network: nn.Module, images: Tensor, blocks: str | None) -> Tensor
 
 
 def _entropy(features: Tensor, index: int) -> Tensor:
-    """Entropy of the spectrum of the covariance of channels of features (N, C, …)."""
-    X = features.flatten(2) if features.ndim > 2 else features[..., None]
+    """Entropy of the spectrum of the covariance of channels of maps, tokens or vectors."""
+    X = _by_channel(features)
     X = X - X.mean((0, 2), keepdim=True)
     covariance = (X @ X.mT).sum(0, dtype=torch.float64)
     if not torch.isfinite(covariance).all():
@@ -145,17 +149,25 @@ def _entropy(features: Tensor, index: int) -> Tensor:
     return entropy
 
 
+def _by_channel(features: Tensor) -> Tensor:
+    """Maps (N, C, H, W), tokens (N, T, C) or vectors (N, C) as (N, C, positions)."""
+    if features.ndim == 3:
+        return features.mT
+    return features.flatten(2) if features.ndim > 2 else features[..., None]
+
+
 def _spectral_norm(g_in: Tensor, g_out: Tensor, block: int) -> float:
     """Of the mean over images and positions of g_in g_outᵀ."""
     if g_in.ndim == 4 and g_in.shape[2:] != g_out.shape[2:]:
-        ratio = g_in.shape[2] // g_out.shape[2]
-        if g_in.shape[2:] != (ratio * g_out.shape[2], ratio * g_out.shape[3]):
+        ratio, *others = {-(-a // b) for a, b in zip(g_in.shape[2:], g_out.shape[2:], strict=True)}
+        if others:
             raise ValueError(
-                f"block {block} must divide height and width by one whole number, "
+                f"block {block} must divide height and width by one whole number, rounding up, "
                 f"turns {tuple(g_in.shape[2:])} into {tuple(g_out.shape[2:])}"
             )
-        g_in = pixel_unshuffle(g_in, ratio)
-    A, B = (g.flatten(2) if g.ndim > 2 else g[..., None] for g in (g_in, g_out))
+        bottom, right = (-size % ratio for size in g_in.shape[2:])
+        g_in = pixel_unshuffle(pad(g_in, (0, right, 0, bottom)), ratio)
+    A, B = _by_channel(g_in), _by_channel(g_out)
     mean = (A @ B.mT).sum(0, dtype=torch.float64) / (len(B) * B.shape[2])
     if not torch.isfinite(mean).all():
         raise FloatingPointError(f"block {block}: gradient is not finite")

@@ -15,7 +15,8 @@ class GradientFlow(Indicator):
     A measure of our own: the norm falls where a network's blocks let gradients vanish.
 
     Args:
-        blocks: the network's Sequential or ModuleList of blocks; by default `stages` or `cells`.
+        blocks: name of the network's Sequential or ModuleList of blocks; by default `stages`,
+            `cells` or `blocks`.
     """
 
     name = "gradient_flow"

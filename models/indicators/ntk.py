@@ -14,6 +14,7 @@ from models.indicators._autograd.checks import (
     check_repeats,
     random_state,
 )
+from models.indicators._autograd.expanded import add_expanded
 from models.indicators._autograd.fast_layers import fast_layers
 from models.indicators._autograd.frozen_batch_norm import (
     FrozenBatchNorm,
@@ -136,6 +137,7 @@ def _add_independent(
         calls = independent_calls(network, inputs, outputs, calls, layers, frozen)
     targets = _targets(outputs, output)
     left = add_per_sample(gram, outputs, targets, theta, calls, frozen.statistics)
+    left = add_expanded(gram, outputs, targets, left)
     add_rows(gram, targets, left, chunk_size)
 
 

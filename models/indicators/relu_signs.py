@@ -27,7 +27,8 @@ def pass_relu_signs(
     the call.
 
     Args:
-        network: its `nn.ReLU` modules are read; those of `nn.functional` cannot be seen.
+        network: its `nn.ReLU` and `nn.ReLU6` modules are read; those of `nn.functional` cannot be
+            seen.
         inputs: floating-point, (N, ...).
         use: called with the signs of each call of a ReLU, in the order of the forward pass:
             boolean, (N, units), on the device of the output; True where a unit is active, its
@@ -64,11 +65,14 @@ def pass_relu_signs(
         ExitStack() as hooks,
     ):
         for name, module in network.named_modules():
-            if isinstance(module, nn.ReLU):
+            if isinstance(module, nn.ReLU | nn.ReLU6):
                 times = 1 if distinct else getattr(module, "readers", 1)
                 # first among the hooks, to see the ReLU's own output
                 handle = module.register_forward_hook(hook(name, times), prepend=True)
                 hooks.callback(handle.remove)
         network(inputs.clone())
     if not called:
-        raise ValueError("network calls no nn.ReLU module: it has no activation pattern to read")
+        raise ValueError(
+            "network calls no nn.ReLU module: it has no activation pattern to read; "
+            "JacobianCovariance needs none"
+        )

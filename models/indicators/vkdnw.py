@@ -117,7 +117,10 @@ def _first_entries(
     }
     for name, p in network.named_parameters():
         if p in used and p not in known:
-            raise ValueError(f"VKDNW knows no derivative by {name}: not of a plain layer")
+            raise ValueError(
+                f"VKDNW knows no derivative by {name}: not of a linear, convolution or batch "
+                "normalisation layer; NTKConditionNumber knows all"
+            )
     N, classes = logits.shape
     J = torch.zeros(N, classes, len(columns), dtype=torch.float64, device=logits.device)
     factors = [_factors(call) for call in calls]

@@ -6,9 +6,11 @@ from models.networks.dag_population import DagPopulation
 from models.networks.darts import DartsNetworkCifar, DartsNetworkImageNet
 from models.networks.darts_supernet import DartsSupernet
 from models.networks.initialisation import initialise_
+from models.networks.mobilenet import MobileNet, MobileStage
 from models.networks.nasbench201 import NasBench201Network
 from models.networks.nasbench201_supernet import NasBench201Supernet
 from models.networks.supernet import Supernet, SupernetCell
+from models.networks.vision_transformer import TransformerLayer, VisionTransformer
 
 __all__ = [
     "DagConvNet",
@@ -18,10 +20,14 @@ __all__ = [
     "DartsNetworkImageNet",
     "DartsSupernet",
     "Latency",
+    "MobileNet",
+    "MobileStage",
     "NasBench201Network",
     "NasBench201Supernet",
     "Supernet",
     "SupernetCell",
+    "TransformerLayer",
+    "VisionTransformer",
     "initialise_",
     "latency",
 ]

@@ -163,8 +163,10 @@ class Scorer:
             if one.proxy == "regions" and not isinstance(space, SupernetSpace):
                 raise ValueError(
                     f"indicator: {one.name} scores the thin network of a supernet, which "
-                    f"{space.name} has not; ActivationOverlap works on its own networks"
+                    f"{space.name} has not; NTKConditionNumber works on its own networks"
                 )
+            if one.name in space.unsuited:
+                raise ValueError(f"indicator: {one.name} {space.unsuited[one.name]}")
         self._sources = {
             one.name: one.networks(space, images.in_shape, images.num_classes)
             for one in self.indicators

@@ -1,7 +1,7 @@
 """Base classes of search spaces. A space is one file that inherits from one of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Generic, Literal, NamedTuple
 
 import networkx as nx
@@ -36,9 +36,12 @@ class SearchSpace(ABC, Generic[Architecture]):
 
     Attributes:
         name: short and unique; files and checkpoints name the space by it.
+        unsuited: indicators that its networks cannot have, by name: why, and one that works. A
+            search refuses them before it begins.
     """
 
     name: ClassVar[str]
+    unsuited: ClassVar[Mapping[str, str]] = {}
 
     @property
     @abstractmethod

@@ -27,7 +27,7 @@ def test_is_the_log_norm_of_the_gradient_after_the_stem() -> None:
 def test_names_what_is_missing() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     images, labels = torch.randn(2, 4), torch.tensor([0, 1])
-    with pytest.raises(ValueError, match="no Sequential or ModuleList named 'stages' or 'cells'"):
+    with pytest.raises(ValueError, match="no Sequential or ModuleList named 'stages' or 'cells"):
         GradientFlow().score(network, images, labels)
     with pytest.raises(ValueError, match="named 'body'"):
         GradientFlow("body").score(network, images, labels)

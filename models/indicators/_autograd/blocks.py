@@ -5,13 +5,13 @@ from contextlib import ExitStack
 
 from torch import Tensor, nn
 
-_USUAL = ("stages", "cells")
+_USUAL = ("stages", "cells", "blocks")
 
 
 def blocks_of(network: nn.Module, attribute: str | None) -> Sequence[nn.Module]:
     """The children of the network's Sequential or ModuleList of that name.
 
-    attribute: by default `stages` or `cells`, whichever the network has.
+    attribute: by default `stages`, `cells` or `blocks`, whichever the network has.
 
     Raises ValueError if there is no such child, or it is empty.
     """

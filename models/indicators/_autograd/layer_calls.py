@@ -66,7 +66,7 @@ def _is_plain(layer: nn.Module) -> bool:
     if isinstance(layer, _CONVOLUTIONS):
         own = [kind._conv_forward for kind in _CONVOLUTIONS]
         return has_forward_of(layer, *_CONVOLUTIONS) and type(layer)._conv_forward in own
-    return has_forward_of(layer, nn.Linear, _BatchNorm, nn.SyncBatchNorm)
+    return has_forward_of(layer, nn.Linear, nn.LayerNorm, _BatchNorm, nn.SyncBatchNorm)
 
 
 def per_sample_calls(

@@ -1,14 +1,15 @@
-"""Per-sample gradients of Linear, convolution and batch normalisation layers, in closed form.
+"""Per-sample gradients of Linear, convolution and normalisation layers, in closed form.
 
 With N samples, a weight has the gradient Σ_l g_l a_lᵀ per sample: over the L positions of the
 output (pixels, tokens), a_l (I) what the layer sees there and g_l (O) the gradient of its output.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import layer_norm, pad
 from torch.nn.modules.conv import _ConvNd
 
 _ENTRIES = 2**24  # of the largest intermediate tensor
@@ -76,6 +77,13 @@ def batch_norm_gradients(
     if name == "bias":
         return g.sum(2)
     return (g * (x - mean[:, None])).sum(2) * (variance + eps).rsqrt()
+
+
+def layer_norm_gradients(layer: nn.LayerNorm, name: str, x: Tensor, g: Tensor) -> Tensor:
+    """Per-sample gradients of the weight or bias of a layer normalisation: (N, numbers)."""
+    if name == "weight":
+        g = g * layer_norm(x, layer.normalized_shape, eps=layer.eps)
+    return g.reshape(len(g), -1, math.prod(layer.normalized_shape)).sum(1)
 
 
 def patches(layer: nn.Module, x: Tensor) -> Tensor:

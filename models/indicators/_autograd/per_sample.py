@@ -23,6 +23,7 @@ from models.indicators._autograd.layer_gradients import (
     batch_norm_gradients,
     bias_gradients,
     kernel_is_cheaper,
+    layer_norm_gradients,
     weight_gradients,
     weight_kernel,
 )
@@ -100,7 +101,7 @@ def _add(gram: Gram, uses: list[tuple[Call, str, Tensor]], statistics: Statistic
     match uses:
         case []:
             return
-        case [(call, "weight", g)] if not isinstance(call.layer, _BatchNorm):
+        case [(call, "weight", g)] if not isinstance(call.layer, _BatchNorm | nn.LayerNorm):
             if kernel_is_cheaper(call.layer, g):
                 gram.add_kernel(weight_kernel(call.layer, call.x, g))
             else:
@@ -118,6 +119,8 @@ def _gradients(call: Call, name: str, g: Tensor, statistics: Statistics) -> Tens
     if isinstance(layer, _BatchNorm):
         mean, variance = statistics(layer, call.index)
         return batch_norm_gradients(name, call.x, g, mean, variance, layer.eps)
+    if isinstance(layer, nn.LayerNorm):
+        return layer_norm_gradients(layer, name, call.x, g)
     if name == "bias":
         return bias_gradients(layer, g)
     return torch.cat(list(weight_gradients(layer, call.x, g)), dim=2).flatten(1)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.backends import cuda, cudnn, mkldnn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
@@ -83,11 +84,12 @@ def _alike(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
 def exact_arithmetic(device: torch.device) -> Iterator[None]:
     """Switch off autocast, reduced-precision products and the choice of kernels by timing.
 
+    Attention is computed by its formula, which can be differentiated twice; fused kernels cannot.
     And compiled code: indicators hook modules, swap them and change modes, at which `torch.compile`
     compiles anew until it gives up.
     """
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
-    with full_precision(), ExitStack() as stack:
+    with full_precision(), sdpa_kernel(SDPBackend.MATH), ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         for kind in {"cpu", device.type} - {"meta"}:
             stack.enter_context(torch.autocast(kind, enabled=False))
