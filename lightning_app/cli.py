@@ -80,7 +80,10 @@ class ArchitectureCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
         parser.link_arguments("data", "model.init_args.images", apply_on="instantiate")
         parser.add_argument(
-            "--test_after_fit", type=bool, default=False, help="Test the final weights after `fit`."
+            "--test_after_fit",
+            type=bool,
+            default=False,
+            help="Test after `fit`: the checkpoint best by its metric, or the last weights.",
         )
         for name in self._named:
             parser.add_argument(_BY_CLASS + name, type=dict[str, Any], default={})
@@ -208,7 +211,10 @@ class ArchitectureCLI(LightningCLI):
             return
         metrics = dict(self.trainer.callback_metrics)
         if self.config[self.subcommand].test_after_fit:
-            self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+            kept = self.trainer.checkpoint_callback
+            monitors = isinstance(kept, ModelCheckpoint) and kept.monitor is not None
+            best = "best" if monitors else None  # or the final weights
+            self.trainer.test(self.model, self.datamodule, verbose=False, ckpt_path=best)
             metrics |= self.trainer.callback_metrics
         reached = ", ".join(
             f"{name} {float(metrics[name]):.4f}"

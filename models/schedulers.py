@@ -1,6 +1,7 @@
-"""A schedule that a config can name, and a look ahead at any."""
+"""Schedules that a config can name, and a look ahead at any."""
 
 import copy
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -41,6 +42,35 @@ class WarmupLinear(LambdaLR):
             if epoch < line:
                 return (line - epoch) / line
             return max(epochs - epoch, 0) / (_LAST * line)
+
+        super().__init__(optimizer, share)
+
+
+class WarmupCosine(LambdaLR):
+    """Linear growth to the optimizer's rate, then half a cosine to 0; stepped once per epoch.
+
+    Epoch t < `warmup` (from 0) trains at (t + 1)/(`warmup` + 1) of the rate; the others at
+    (1 + cos(π (t − `warmup`)/(`epochs` − `warmup`)))/2.
+
+    Args:
+        optimizer: whose rate is the highest.
+        epochs: all of them, the warm-up too; as `trainer.max_epochs`.
+        warmup: epochs of growth.
+
+    Raises:
+        ValueError: no warm-up, or no epoch after it.
+    """
+
+    def __init__(self, optimizer: Optimizer, epochs: int, warmup: int = 3) -> None:
+        if not 1 <= warmup < epochs:
+            raise ValueError(f"warmup: expected 1 to {epochs - 1} of {epochs} epochs, got {warmup}")
+        self.epochs = epochs
+
+        def share(epoch: int) -> float:
+            if epoch < warmup:
+                return (epoch + 1) / (warmup + 1)
+            done = min(1.0, (epoch - warmup) / (epochs - warmup))
+            return (1 + math.cos(math.pi * done)) / 2
 
         super().__init__(optimizer, share)
 

@@ -36,6 +36,15 @@ def accuracies_of(table: AccuracyTable, cells: Sequence[str]) -> Array:
 
 
 @contextmanager
+def unpacked(archive: Path) -> Iterator[Path]:
+    """Unpack an archive into a folder that is removed in the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        yield Path(folder)
+
+
+@contextmanager
 def images(data: Path, **normalisation: Any) -> Iterator[ImageDataModule]:
     """Open 12,000 images of CIFAR-10 kept as JPEG, or else CIFAR-10 as it is published.
 
@@ -47,11 +56,9 @@ def images(data: Path, **normalisation: Any) -> Iterator[ImageDataModule]:
     if not archive.is_file():
         yield CIFAR10DataModule(data)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+    with unpacked(archive) as folder:
         yield ImageFolderDataModule(
-            Path(folder) / "cifar10-jpeg", image_size=32, **(normalisation or IMAGENET)
+            folder / "cifar10-jpeg", image_size=32, **(normalisation or IMAGENET)
         )
 
 

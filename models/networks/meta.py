@@ -57,5 +57,5 @@ class _Dependence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:
-        """`x`, whatever else is given."""
-        return x.view_as(x)
+        """`x`, whatever else is given; no view, as what comes next may work in place."""
+        return x.clone()

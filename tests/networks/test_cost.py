@@ -121,3 +121,12 @@ def test_a_module_with_two_names_is_left_as_it_was() -> None:
     assert cost(network, SHAPE).parameters == sum(p.numel() for p in network.parameters())
     tensors = [*network.parameters(), *network.buffers()]
     assert {tensor.device.type for tensor in tensors} == {"cpu"}
+
+
+def test_activations_in_place_after_batch_normalisation() -> None:
+    def build(inplace: bool) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU6(inplace), nn.SiLU(inplace), nn.Flatten()
+        )
+
+    assert cost(build(True), (3, 8, 8)) == cost(build(False), (3, 8, 8))
