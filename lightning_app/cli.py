@@ -129,7 +129,7 @@ class ArchitectureCLI(LightningCLI):
 
     def _give_callbacks_their_arguments(self, parser: Any, subcommand: str) -> None:
         """Merge `--callbacks.<class>.<argument>` into the callbacks of the trainer."""
-        by_class = self.config[subcommand].pop("callbacks", {})
+        by_class = self.config[subcommand].get("callbacks") or {}
         if not by_class:
             return
         given = self.config[subcommand].trainer.callbacks or []
@@ -150,6 +150,7 @@ class ArchitectureCLI(LightningCLI):
         """A model that takes its shape from the data needs data."""
         config = self.config[self.subcommand]
         config["ckpt_path"] = self._checkpoint
+        config.pop("callbacks", None)  # each has its arguments; a run's config needs no more
         arguments = config.model.get("init_args", {})
         if "in_shape" in arguments and not (arguments.in_shape or config.get("data")):
             fail("data: required; give --data with a class of datamodules, or a config")
