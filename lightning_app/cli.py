@@ -19,6 +19,7 @@ import lightning_app.strategy  # noqa: F401  # registers `search`
 from lightning_app.checkpoints import checkpoint_arguments, misfit
 from lightning_app.errors import (
     MISTAKES,
+    beneath,
     debugging,
     device_error,
     fail,
@@ -218,6 +219,8 @@ class ArchitectureCLI(LightningCLI):
             rank_zero_info(f"Written to {folder}; look at it with: tensorboard --logdir {folder}")
 
     def _warn_untrained(self) -> None:
+        if isinstance(self.model, Search) and self.subcommand != "export":
+            fail(f"model: a search runs with fit, not {self.subcommand}")
         if isinstance(self.model, ImageClassifier) and not self.config[self.subcommand].ckpt_path:
             rank_zero_warn("no --ckpt_path: this is the network at initialisation")
 
@@ -265,12 +268,13 @@ def main(args: list[str] | None = None) -> None:
             fail(one_line(str(error)) + hint(str(error), args))
         if raised_in_restoring(error) and not isinstance(error, OSError):
             fail(misfit(error), error)
-        if line := device_error(error) or lost_process(error) or not_written(error):
+        own = beneath(error)
+        if line := device_error(own) or lost_process(own) or not_written(own):
             fail(line, error)
-        mistake = isinstance(error, MISTAKES) or said_by_lightning(error)
-        if not mistake or raised_in_step(error):
+        mistake = isinstance(own, MISTAKES) or said_by_lightning(own)
+        if not mistake or raised_in_step(own):
             raise
-        fail(one_line(str(error)), error)
+        fail(one_line(str(own)), error)
     finally:
         words.clear_up()
 
