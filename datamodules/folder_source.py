@@ -34,18 +34,18 @@ class FolderSource:
     The short side is resized to `resize`, then the centre is cropped.
 
     Args:
-        folder: Folder with one subfolder per class.
-        classes: Names of the class folders in the order of their labels; None: all images below
+        folder: folder with one subfolder per class.
+        classes: names of the class folders in the order of their labels; None: all images below
             the folder, regardless of its subfolders, each with label 0.
-        size: Height and width of an image.
-        resize: Short side before the crop, ≥ `size`.
+        size: height and width of an image.
+        resize: short side before the crop, ≥ `size`.
         corrupt: `raise` on an image that cannot be read, or `skip` it with a warning.
-        seed: Seed of the crops of random area that `fetch` makes when given an epoch.
+        seed: seed of the crops of random area that `fetch` makes when given an epoch.
         channels: 3 for RGB, 1 for grey.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It holds no image, or a class that is not in `classes`.
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no image, or a class that is not in `classes`.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class FolderSource:
         """Read images; given an epoch, crop a random part of each instead of the centre.
 
         Raises:
-            ValueError: An image cannot be read and `corrupt` is `raise`.
+            ValueError: an image cannot be read and `corrupt` is `raise`.
         """
         wanted = indices.tolist()
         read: list[np.ndarray | None]
@@ -99,7 +99,7 @@ class FolderSource:
         """Read all images into memory. Images skipped by `corrupt="skip"` are missing there.
 
         Raises:
-            ValueError: As `fetch`, or no image of a class can be read.
+            ValueError: as `fetch`, or no image of a class can be read.
         """
         n = len(self.labels)
         images = torch.empty((n, self.channels, self.size, self.size), dtype=torch.uint8)
@@ -149,8 +149,8 @@ def class_folders(folder: Path) -> list[str]:
     """Return the names of a folder's subfolders, sorted.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It holds none.
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds none.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"root: no folder {folder}")

@@ -27,26 +27,26 @@ class ImageFolderDataModule(ImageDataModule):
     batch, by `num_workers` processes or, with none, by threads. A model sees no difference.
 
     Args:
-        root: Folder that holds `train`.
-        image_size: Height and width.
-        resize: Short side in pixels before the centre is cut out, at least `image_size`; by
+        root: folder that holds `train`.
+        image_size: height and width.
+        resize: short side in pixels before the centre is cut out, at least `image_size`; by
             default the same. ImageNet's usual is 256 for an `image_size` of 224.
-        in_memory: Whether to keep the images; `auto`: those of a folder, if all that are
+        in_memory: whether to keep the images; `auto`: those of a folder, if all that are
             kept by all processes of the machine (the trainer's devices there; without a trainer
             `LOCAL_WORLD_SIZE`) take at most a quarter of its memory.
-        corrupt: What to do about an image that cannot be read: `raise` an error that names it,
+        corrupt: what to do about an image that cannot be read: `raise` an error that names it,
             or `skip` it with a warning.
-        mean: Per channel, of pixels in [0, 1]. ImageNet's by default.
-        std: Likewise.
-        augment: As in every DataModule; moreover `resized_crop`, a random part of each image
+        mean: per channel, of pixels in [0, 1]. ImageNet's by default.
+        std: likewise.
+        augment: as in every DataModule; moreover `resized_crop`, a random part of each image
             (8 % to 100 % of its area) resized, cut while reading: such images do not stay in
             memory. `resized_crop+flip` is ImageNet's usual augmentation.
-        classes: Names in the order of the labels; by default the folders in `train`. Predicting
+        classes: names in the order of the labels; by default the folders in `train`. Predicting
             with them needs no training images.
 
     Raises:
-        FileNotFoundError: There is no `train` folder, and no `classes` are given.
-        ValueError: It holds no class folder.
+        FileNotFoundError: there is no `train` folder, and no `classes` are given.
+        ValueError: it holds no class folder.
     """
 
     augmentations = (*BATCH_STEPS, "resized_crop")
