@@ -17,7 +17,7 @@ def parse_steps(augment: str, allowed: tuple[str, ...] = BATCH_STEPS) -> frozens
     """Read `"none"` or steps joined by `+`, as in `"crop+flip"`.
 
     Raises:
-        ValueError: A step is unknown or named twice.
+        ValueError: a step is unknown or named twice.
     """
     if augment == "none":
         return frozenset()
@@ -69,10 +69,10 @@ def crop_and_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, paddi
 
     Args:
         images: uint8 of shape (B, C, H, W).
-        top: Row of the window's corner in the padded image, in [0, 2·padding], shape (B,).
-        left: Column of that corner, likewise.
-        flip: Mask of the images to mirror left to right first, shape (B,).
-        padding: Pixels added on each side.
+        top: row of the window's corner in the padded image, in [0, 2·padding], shape (B,).
+        left: column of that corner, likewise.
+        flip: mask of the images to mirror left to right first, shape (B,).
+        padding: pixels added on each side.
 
     Returns:
         uint8 of shape (B, C, H, W).
@@ -99,10 +99,10 @@ def cut_out(images: Tensor, row: Tensor, column: Tensor, size: int) -> Tensor:
     """Set a square of each image to 0, in place (DeVries & Taylor, arXiv 1708.04552).
 
     Args:
-        images: Normalised images (B, C, H, W): 0 is the mean.
-        row: Row of the square's centre, shape (B,); the square is clipped at the border.
-        column: Column of the square's centre, shape (B,).
-        size: Side of the square in pixels.
+        images: normalised images (B, C, H, W): 0 is the mean.
+        row: row of the square's centre, shape (B,); the square is clipped at the border.
+        column: column of the square's centre, shape (B,).
+        size: side of the square in pixels.
     """
     height, width = images.shape[-2:]
 

@@ -33,27 +33,27 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     (seed, epoch, image): neither depends on workers, ranks, the global random state or a resume.
 
     Args:
-        root: Folder of the data.
-        batch_size: Images per batch and process.
-        validation: Share of the training images held out for validation, in [0, 1), the same
+        root: folder of the data.
+        batch_size: images per batch and process.
+        validation: share of the training images held out for validation, in [0, 1), the same
             classes in the same mix; 0: no validation. Ignored where the split is published.
         split: `seeded`, or `nasbench201`: the published halves that results are compared on.
-        split_file: Published index list for `nasbench201`, of all images that are halved; without
+        split_file: published index list for `nasbench201`, of all images that are halved; without
             it the halves are seeded.
-        seed: Seed of split, order and augmentation, ≥ 0.
+        seed: seed of split, order and augmentation, ≥ 0.
         augment: `none`, or steps joined by `+`: `crop` (pad by an eighth of the height, cut at
             random), `flip` (left to right), `cutout` (a square of half the height), `photo` (a
             turned part of the image in other light, `datamodules.photo_augmentation`).
-        num_workers: Processes that read ahead. 0 is fastest for images in memory.
-        predict_folder: Images to predict instead of the test images: all that lie in this folder
+        num_workers: processes that read ahead. 0 is fastest for images in memory.
+        predict_folder: images to predict instead of the test images: all that lie in this folder
             or anywhere below it, resized to `in_shape` and normalised like the others.
 
     Attributes:
-        num_classes: Number of classes.
-        in_shape: Channels, height and width.
-        mean: Mean per channel of pixels in [0, 1] over this dataset's training images.
-        std: Standard deviation, likewise.
-        classes: Names by label; empty where they are not known.
+        num_classes: number of classes.
+        in_shape: channels, height and width.
+        mean: mean per channel of pixels in [0, 1] over this dataset's training images.
+        std: standard deviation, likewise.
+        classes: names by label; empty where they are not known.
     """
 
     num_classes: int
@@ -187,7 +187,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
         Args:
             batch: `(images, labels, indices)` from a loader.
-            epoch: Epoch whose augmentation to apply; None: do not augment.
+            epoch: epoch whose augmentation to apply; None: do not augment.
         """
         images, labels, indices = batch
         steps = self._steps if epoch is not None else frozenset[str]()
@@ -231,7 +231,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             Normalised float32 images (count, C, H, W) and int64 labels (count,), on the CPU.
 
         Raises:
-            ValueError: The training split has fewer images.
+            ValueError: the training split has fewer images.
         """
         data = self.dataset("train")
         _check(1 <= count <= len(data), f"count: {count}, expected 1 to {len(data)} images")

@@ -74,8 +74,8 @@ class CIFAR10DataModule(_CIFARDataModule):
     `split="nasbench201"` trains on one half of the training images and validates on the other.
 
     Args:
-        root: Folder that holds `cifar-10-batches-py/`.
-        download: Fetch the files if they are not there.
+        root: folder that holds `cifar-10-batches-py/`.
+        download: fetch the files if they are not there.
     """
 
     num_classes = 10
@@ -96,8 +96,8 @@ class CIFAR100DataModule(_CIFARDataModule):
     validation and test.
 
     Args:
-        root: Folder that holds `cifar-100-python/`.
-        download: Fetch the files if they are not there.
+        root: folder that holds `cifar-100-python/`.
+        download: fetch the files if they are not there.
     """
 
     num_classes = 100

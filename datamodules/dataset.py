@@ -26,7 +26,7 @@ class ImageSource(Protocol):
 
         Args:
             indices: int64 of shape (B,).
-            epoch: Epoch to draw for, where reading itself augments; None: do not augment.
+            epoch: epoch to draw for, where reading itself augments; None: do not augment.
 
         Returns:
             uint8 images (B', C, H, W) and their indices (B',). B' < B only where a source leaves
@@ -69,9 +69,9 @@ class SplitDataset(Dataset[tuple[Tensor, Tensor]]):
     would be empty.
 
     Args:
-        source: Source of the images.
-        indices: Indices of the split's images, int64.
-        augment: Let the source augment while it reads, for the epoch given to `set_epoch`.
+        source: source of the images.
+        indices: indices of the split's images, int64.
+        augment: let the source augment while it reads, for the epoch given to `set_epoch`.
     """
 
     def __init__(self, source: ImageSource, indices: Tensor, augment: bool = False) -> None:

@@ -20,7 +20,7 @@ class DigitsDataModule(ImageDataModule):
     A fifth, stratified and the same for every seed, is held out as the test split.
 
     Args:
-        root: Unused; accepted because every DataModule has it. Another one than the default is
+        root: unused; accepted because every DataModule has it. Another one than the default is
             warned of.
     """
 

@@ -13,14 +13,14 @@ def fetch(urls: Sequence[str], md5: str, folder: Path, root: Path) -> Path:
     Args:
         urls: URLs of the same file, tried in turn.
         md5: MD5 checksum of the file, in hexadecimal.
-        folder: Folder to write to.
-        root: Folder where users can place the file by hand; named when every URL fails.
+        folder: folder to write to.
+        root: folder where users can place the file by hand; named when every URL fails.
 
     Returns:
         Path of the file.
 
     Raises:
-        OSError: No URL gives the file; the message names each with the reason.
+        OSError: no URL gives the file; the message names each with the reason.
     """
     failures = []
     for url in urls:

@@ -20,13 +20,13 @@ def verify(
     again. Where the note cannot be written, every call reads the files.
 
     Args:
-        folder: Folder of the files.
-        md5: Expected MD5 checksum of each file, in hexadecimal, by name.
-        stamp: File that notes the verified files; by default `.verified.json` in the folder.
+        folder: folder of the files.
+        md5: expected MD5 checksum of each file, in hexadecimal, by name.
+        stamp: file that notes the verified files; by default `.verified.json` in the folder.
 
     Raises:
-        FileNotFoundError: The folder or a file is missing.
-        ValueError: A file has another md5; the message names both.
+        FileNotFoundError: the folder or a file is missing.
+        ValueError: a file has another md5; the message names both.
     """
     folder = Path(folder)
     stamp = stamp or folder / ".verified.json"
@@ -80,8 +80,8 @@ def staging(
     its files are replaced one by one and others in it are kept.
 
     Args:
-        target: Folder to create.
-        is_whole: Predicate that says whether an existing `target` is kept, since another process
+        target: folder to create.
+        is_whole: predicate that says whether an existing `target` is kept, since another process
             has made it meanwhile and may have its files open; by default it never is.
     """
     target = Path(target)

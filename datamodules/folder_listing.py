@@ -25,8 +25,8 @@ def class_folders(folder: Path) -> list[str]:
     """Return the names of a folder's subfolders, sorted, but for hidden ones.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It holds none.
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds none.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"root: no folder {folder}")
@@ -40,12 +40,12 @@ def images_by_class(folder: Path, classes: Sequence[str]) -> Listing:
     """List the images in class folders.
 
     Args:
-        folder: Folder with a subfolder for some or all of the classes.
-        classes: Names in the order of the labels.
+        folder: folder with a subfolder for some or all of the classes.
+        classes: names in the order of the labels.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: A subfolder is no class, or holds no image.
+        FileNotFoundError: there is no such folder.
+        ValueError: a subfolder is no class, or holds no image.
     """
     found = class_folders(folder)
     unknown = sorted(set(found) - set(classes))
@@ -66,8 +66,8 @@ def all_images(folder: Path) -> Listing:
     """List all images below a folder, with labels of 0.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It holds no image.
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no image.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"predict_folder: no folder {folder}")

@@ -35,18 +35,18 @@ class FolderSource:
     The short side is resized to `resize`, then the centre is cropped.
 
     Args:
-        folder: Folder with one subfolder per class.
-        classes: Names of the class folders in the order of their labels; None: all images below
+        folder: folder with one subfolder per class.
+        classes: names of the class folders in the order of their labels; None: all images below
             the folder, regardless of its subfolders, each with label 0.
-        size: Height and width of an image.
-        resize: Short side before the crop, ≥ `size`.
+        size: height and width of an image.
+        resize: short side before the crop, ≥ `size`.
         corrupt: `raise` on an image that cannot be read, or `skip` it with a warning.
-        seed: Seed of the crops of random area that `fetch` makes when given an epoch.
+        seed: seed of the crops of random area that `fetch` makes when given an epoch.
         channels: 3 for RGB, 1 for grey.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It holds no image, or a class that is not in `classes`.
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no image, or a class that is not in `classes`.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class FolderSource:
         """Read images; given an epoch, crop a random part of each instead of the centre.
 
         Raises:
-            ValueError: An image cannot be read and `corrupt` is `raise`.
+            ValueError: an image cannot be read and `corrupt` is `raise`.
         """
         read = self._read_all(indices, epoch)
         for image in read:
@@ -117,7 +117,7 @@ class FolderSource:
         """Read all images into memory. Images skipped by `corrupt="skip"` are missing there.
 
         Raises:
-            ValueError: Images cannot be read, each named by a warning, and `corrupt` is `raise`; or
+            ValueError: images cannot be read, each named by a warning, and `corrupt` is `raise`; or
                 no image of a class can be read.
         """
         n = len(self.labels)

@@ -36,29 +36,29 @@ class ImageFolderDataModule(ImageDataModule):
     by batch, by `num_workers` processes or, with none, by threads. A model sees no difference.
 
     Args:
-        root: Folder of the classes, or of the parts.
-        image_size: Height and width; by default the greatest of 32, 48, 64, 96 and 128 that the
+        root: folder of the classes, or of the parts.
+        image_size: height and width; by default the greatest of 32, 48, 64, 96 and 128 that the
             median photo reaches.
-        resize: Short side in pixels before the centre is cut out, at least `image_size`; by
+        resize: short side in pixels before the centre is cut out, at least `image_size`; by
             default the same. ImageNet's usual is 256 for an `image_size` of 224.
-        test: Share of the images held out for testing where no folder is, in [0, 1).
-        in_memory: Whether to keep the images; `auto`: those of a folder, if all that are
+        test: share of the images held out for testing where no folder is, in [0, 1).
+        in_memory: whether to keep the images; `auto`: those of a folder, if all that are
             kept by all processes of the machine (the trainer's devices there; without a trainer
             `LOCAL_WORLD_SIZE`) take at most a quarter of its memory.
-        corrupt: What to do about images that cannot be read: `raise` an error after naming all of
+        corrupt: what to do about images that cannot be read: `raise` an error after naming all of
             them, or `skip` them with a warning each.
-        mean: Per channel, of pixels in [0, 1]; by default that of the training images, of which
+        mean: per channel, of pixels in [0, 1]; by default that of the training images, of which
             checkpoints keep it.
-        std: Likewise.
-        augment: As in every DataModule; moreover `resized_crop`, a random part of each image
+        std: likewise.
+        augment: as in every DataModule; moreover `resized_crop`, a random part of each image
             (8 % to 100 % of its area) resized, cut while reading: such images do not stay in
             memory. `resized_crop+flip` is ImageNet's usual augmentation; `photo` suits few photos.
-        classes: Names in the order of the labels; by default the folders. Predicting
+        classes: names in the order of the labels; by default the folders. Predicting
             with them needs no training images.
 
     Raises:
-        FileNotFoundError: There is no such folder, and no `classes` are given.
-        ValueError: It holds no class folder, or an argument is out of range.
+        FileNotFoundError: there is no such folder, and no `classes` are given.
+        ValueError: it holds no class folder, or an argument is out of range.
     """
 
     augmentations = (*BATCH_STEPS, "resized_crop")
@@ -271,7 +271,7 @@ class ImageFolderDataModule(ImageDataModule):
         """Take the mean and std that the model was trained with.
 
         Raises:
-            ValueError: Photos were added or removed, so that the split is another.
+            ValueError: photos were added or removed, so that the split is another.
         """
         if "train" in self._sources and self._is_one_pool and state["names"] != self._digest():
             raise ValueError(

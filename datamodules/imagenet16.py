@@ -37,15 +37,15 @@ class ImageNet16DataModule(ImageDataModule):
     validation and test, with all training images to train on.
 
     Args:
-        root: Folder that holds `train_data_batch_1` to `_10` and `val_data`.
+        root: folder that holds `train_data_batch_1` to `_10` and `val_data`.
         num_classes: 120, 150, 200 or 1000.
-        cache_dir: Folder of the cache; by default `root` or, if that cannot be written, the
+        cache_dir: folder of the cache; by default `root` or, if that cannot be written, the
             user's cache folder.
 
     Raises:
-        FileNotFoundError: A file of the release is missing and there is no cache, or there is no
+        FileNotFoundError: a file of the release is missing and there is no cache, or there is no
             `root` and no `cache_dir` is given.
-        ValueError: A file has another md5; the message names both.
+        ValueError: a file has another md5; the message names both.
     """
 
     in_shape = (3, 16, 16)

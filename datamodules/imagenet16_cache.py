@@ -33,13 +33,13 @@ def build(root: Path, cache: Path, num_classes: int) -> None:
     One file of the release is in memory at a time, and none of the arrays that are written.
 
     Args:
-        root: Folder of the released files, already verified.
-        cache: Folder to create; an existing one is replaced, unless it is complete, because
+        root: folder of the released files, already verified.
+        cache: folder to create; an existing one is replaced, unless it is complete, because
             another node has made it meanwhile.
-        num_classes: Number of first classes to keep.
+        num_classes: number of first classes to keep.
 
     Raises:
-        ValueError: A file is not a batch of ImageNet16.
+        ValueError: a file is not a batch of ImageNet16.
     """
     with staging(cache, is_whole) as folder:
         shapes = {

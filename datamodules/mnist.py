@@ -23,8 +23,8 @@ class MNISTDataModule(ImageDataModule):
     """70,000 handwritten digits of 28×28 pixels (LeCun et al., 1998), 60,000 to train on.
 
     Args:
-        root: Folder that holds `MNIST/raw/`, as torchvision lays it out.
-        download: Fetch the files if they are not there.
+        root: folder that holds `MNIST/raw/`, as torchvision lays it out.
+        download: fetch the files if they are not there.
     """
 
     num_classes = 10
@@ -73,8 +73,8 @@ def read_idx(path: Path) -> Tensor:
     """Read an array of bytes in the IDX format.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not of that format, or its length contradicts its header.
+        FileNotFoundError: there is no such file.
+        ValueError: it is not of that format, or its length contradicts its header.
     """
     if not path.is_file():
         raise FileNotFoundError(f"root: no file {path} (download=True fetches it)")

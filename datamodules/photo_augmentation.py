@@ -28,7 +28,7 @@ def augment_photos(images: Tensor, draws: Tensor) -> Tensor:
 
     Args:
         images: uint8 of shape (B, C, H, W).
-        draws: Uniform in [0, 1), shape (B, 9).
+        draws: uniform in [0, 1), shape (B, 9).
 
     Returns:
         uint8 of shape (B, C, H, W).

@@ -23,13 +23,13 @@ def photo_report(
     """Say in one paragraph what was found in a folder of photos.
 
     Args:
-        folder: Where.
-        per_class: Photos of each class.
-        size: Height and width at which they are read.
-        parts: Photos by what they are for.
-        unreadable: Photos that were left out.
-        others: Files that are no images by their ending.
-        copies: Number of photos that are copies of others.
+        folder: where.
+        per_class: photos of each class.
+        size: height and width at which they are read.
+        parts: photos by what they are for.
+        unreadable: photos that were left out.
+        others: files that are no images by their ending.
+        copies: number of photos that are copies of others.
     """
     least, most = min(per_class), max(per_class)
     each = str(most) if least == most else f"{least} to {most}"

@@ -16,9 +16,9 @@ def split_copies(
 
     Args:
         labels: int64 of shape (N,).
-        first: For every image, the index of the first one with the same content.
-        fraction: Share of the held-out part.
-        seed: The split is a pure function of the arguments.
+        first: for every image, the index of the first one with the same content.
+        fraction: share of the held-out part.
+        seed: the split is a pure function of the arguments.
 
     Returns:
         Indices of the remaining and of the held-out part, each ascending.
@@ -43,7 +43,7 @@ def typical_size(short_sides: Sequence[int]) -> int:
     Photos that are smaller still are enlarged to 32.
 
     Args:
-        short_sides: Of some of the photos, in pixels.
+        short_sides: of some of the photos, in pixels.
     """
     median = sorted(short_sides)[len(short_sides) // 2]
     return max((size for size in (32, 48, 64, 96, 128) if size <= median), default=32)
@@ -53,7 +53,7 @@ def mean_and_std(images: Sequence[Tensor]) -> tuple[tuple[float, ...], tuple[flo
     """Return mean and standard deviation per channel of pixels in [0, 1].
 
     Args:
-        images: Batches of uint8 images (N, C, H, W).
+        images: batches of uint8 images (N, C, H, W).
     """
     count, total, squares = 0, torch.tensor(0.0), torch.tensor(0.0)
     for batch in images:

@@ -168,8 +168,8 @@ def load_arrays(path: str | os.PathLike[str]) -> Any:
     strings, as in the CIFAR files, are decoded as latin-1.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is truncated, not a pickle, or contains anything but such arrays;
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, not a pickle, or contains anything but such arrays;
             none of it is executed.
     """
     with open(path, "rb") as file:

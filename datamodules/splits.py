@@ -16,9 +16,9 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
 
     Args:
         labels: int64 of shape (N,).
-        fraction: Share of the held-out part, which gets `round(fraction * N)` images; each class
+        fraction: share of the held-out part, which gets `round(fraction * N)` images; each class
             gives its share to within one image.
-        seed: The split is a pure function of `(labels, fraction, seed)`.
+        seed: the split is a pure function of `(labels, fraction, seed)`.
 
     Returns:
         Indices of the remaining and of the held-out part, each ascending, together a permutation of
@@ -57,8 +57,8 @@ def published_split(path: str | os.PathLike[str]) -> PublishedSplit:
     `xvalid` the test images. Lists of plain integers are read as well.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is not such a list, or an index occurs twice.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not such a list, or an index occurs twice.
     """
     lists = _read_lists(Path(path))
     if {"train", "valid"} <= lists.keys():

@@ -22,8 +22,8 @@ class SVHNDataModule(ImageDataModule):
     The files' label 10 is the digit 0. Do not `flip`: a mirrored digit is not a digit.
 
     Args:
-        root: Folder that holds `train_32x32.mat` and `test_32x32.mat`.
-        download: Fetch the files if they are not there.
+        root: folder that holds `train_32x32.mat` and `test_32x32.mat`.
+        download: fetch the files if they are not there.
     """
 
     num_classes = 10

@@ -20,6 +20,7 @@ from lightning_app.after_fit import OpenTestData
 from lightning_app.checkpoints import checkpoint_arguments, misfit
 from lightning_app.errors import (
     MISTAKES,
+    beneath,
     debugging,
     device_error,
     fail,
@@ -137,7 +138,7 @@ class ArchitectureCLI(LightningCLI):
 
     def _give_callbacks_their_arguments(self, parser: Any, subcommand: str) -> None:
         """Merge `--callbacks.<class>.<argument>` into the callbacks of the trainer."""
-        by_class = self.config[subcommand].pop("callbacks", {})
+        by_class = self.config[subcommand].get("callbacks") or {}
         if not by_class:
             return
         given = self.config[subcommand].trainer.callbacks or []
@@ -158,6 +159,7 @@ class ArchitectureCLI(LightningCLI):
         """A model that takes its shape from the data needs data."""
         config = self.config[self.subcommand]
         config["ckpt_path"] = self._checkpoint
+        config.pop("callbacks", None)  # each has its arguments; a run's config needs no more
         arguments = config.model.get("init_args", {})
         if "in_shape" in arguments and not (arguments.in_shape or config.get("data")):
             fail("data: required; give --data with a class of datamodules, or a config")
@@ -231,6 +233,8 @@ class ArchitectureCLI(LightningCLI):
             rank_zero_info(f"Written to {folder}; look at it with: tensorboard --logdir {folder}")
 
     def _warn_untrained(self) -> None:
+        if isinstance(self.model, Search) and self.subcommand != "export":
+            fail(f"model: a search runs with fit, not {self.subcommand}")
         if isinstance(self.model, ImageClassifier) and not self.config[self.subcommand].ckpt_path:
             rank_zero_warn("no --ckpt_path: this is the network at initialisation")
 
@@ -258,8 +262,8 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     sys.argv[1:] = []  # Lightning warns where both are given
     words = LastWords()
-    own = [callbacks.PredictionWriter(), callbacks.FitChecks(), callbacks.RunRecord()]
-    always = [*own, StopTogether(), words]
+    ours = [callbacks.PredictionWriter(), callbacks.FitChecks(), callbacks.RunRecord()]
+    always = [*ours, StopTogether(), words]
     strict = {"exit_on_error": False, "allow_abbrev": False}
     described = {name: {"description": text, **strict} for name, text in SUBCOMMANDS.items()}
     try:
@@ -285,12 +289,13 @@ def main(args: list[str] | None = None) -> None:
             fail(one_line(str(error)) + hint(str(error), args))
         if raised_in_restoring(error) and not isinstance(error, OSError):
             fail(misfit(error), error)
-        if line := device_error(error) or lost_process(error) or not_written(error):
+        own = beneath(error)
+        if line := device_error(own) or lost_process(own) or not_written(own):
             fail(line, error)
-        mistake = isinstance(error, MISTAKES) or said_by_lightning(error)
-        if not mistake or raised_in_step(error):
+        mistake = isinstance(own, MISTAKES) or said_by_lightning(own)
+        if not mistake or raised_in_step(own):
             raise
-        fail(one_line(str(error)), error)
+        fail(one_line(str(own)), error)
     finally:
         words.clear_up()
 

@@ -64,27 +64,41 @@ def stopped(error: SystemExit | KeyboardInterrupt) -> None:
     sys.exit(code)
 
 
+def beneath(error: BaseException) -> BaseException:
+    """What a constructor raised, where jsonargparse lists it among the types that did not fit."""
+    own = error
+    while own.__cause__ is not None and _raised_in(own, "jsonargparse."):
+        own = own.__cause__
+    return error if _raised_in(own, "jsonargparse.") else own
+
+
 def said_by_lightning(error: BaseException) -> bool:
     """Whether Lightning itself refuses something, such as a metric that is never logged."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    own = frame.f_globals["__name__"].startswith(("pytorch_lightning.", "lightning_fabric."))
-    return own and type(error) is RuntimeError
+    kinds = (RuntimeError, TypeError)
+    return type(error) in kinds and _raised_in(error, "pytorch_lightning.", "lightning_fabric.")
 
 
 def raised_in_restoring(error: BaseException) -> bool:
-    """Whether it went wrong while Lightning restored a checkpoint."""
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(frame.f_code.co_filename == checkpoint_connector.__file__ for frame, _ in frames)
+    """Whether it went wrong while Lightning restored a checkpoint, and is no refusal of its own."""
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    connector = checkpoint_connector.__file__
+    refused = frames[-1] == connector and isinstance(error, MISTAKES)
+    return connector in frames and not refused
+
+
+def _raised_in(error: BaseException, *packages: str) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith(packages)
 
 
 def not_written(error: BaseException) -> str | None:
     """One line for a method that somebody's class leaves to be written; else None."""
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    if isinstance(error, IndexError) and frame.f_globals["__name__"].startswith("jsonargparse."):
+    if isinstance(error, IndexError) and _raised_in(error, "jsonargparse."):
         # It wraps what a constructor raises, and cannot wrap what has no text.
         return "a class of this run raises an error without a text, such as NotImplementedError"
     if not isinstance(error, NotImplementedError):
         return None
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
     if not linecache.getline(frame.f_code.co_filename, line).strip().startswith("raise"):
         return None  # of torch, for a type or a device
     return f"{frame.f_code.co_qualname}: not implemented; {error}".removesuffix("; ")

@@ -157,3 +157,21 @@ def test_networks_say_their_shapes() -> None:
     }
     silent = [n for n, f in forwards.items() if not re.search(r"\([\w ]+, ?.*\)", own_doc(f))]
     assert silent == []
+
+
+def test_entries_of_docstrings_begin_alike() -> None:
+    """`name: what it is`, in lower case, but for names and acronyms."""
+    entry = re.compile(r"^ +[*\w., ]+: ([A-Z][a-z]+|A)\b(?![A-Z])")
+    names = {"Python", "Lightning", "He", "Kendall", "Fisher", "Jacobian", "Gram", "Pareto"}
+    found = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                continue
+            text = ast.get_docstring(node) or ""
+            for section in re.findall(r"^(?:Args|Attributes|Raises):\n((?: .*\n?)+)", text, re.M):
+                for line in section.splitlines():
+                    word = entry.match(line) if re.match(" {4}[^ ]", line) else None
+                    if word and word[1] not in names:
+                        found.append(f"{path.relative_to(ROOT)}: {line.strip()}")
+    assert found == []

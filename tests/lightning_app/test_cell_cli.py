@@ -99,12 +99,16 @@ def test_a_checkpoint_of_another_architecture(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("command_line")
-def test_what_cannot_be_exported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_exported_or_tested(capsys: pytest.CaptureFixture[str]) -> None:
     line = error(capsys, "export", "--config", CONFIG, *BARE, "--ckpt_path", "best")
     assert line == "ckpt_path: expected a file, or last, got best"
     search = str(CONFIGS / "search" / "quickstart.yaml")
     line = error(capsys, "export", "--config", search, "--trainer.callbacks", "null")
     assert line == "model: a search has no network to export; train what it found"
+    line = error(capsys, "test", "--config", search, "--trainer.callbacks", "null")
+    assert line == "model: a search runs with fit, not test"
+    line = error(capsys, "test", "--config", CONFIG, *BARE, "--ckpt_path", "best")
+    assert re.match(r"`\.test\(ckpt_path=\"best\"\)` is set but", line)
 
 
 @pytest.mark.usefixtures("command_line")
@@ -157,6 +161,7 @@ class Unwritten(NasBench201Space):
             "--model.filter Limit --model.filter.at_most ten",
             r"model\.filter\.at_most: Expected a <class 'float'>$",
         ),
+        ("sampling_digits", "--model.filter.radius -1", r"radius: expected above 0, got -1\.0$"),
         (
             "sampling_digits",
             "--model.space own_space.Unwritten",
