@@ -354,7 +354,7 @@ class Still(NasBench201Space):
         ({"objectives": "parameters"}, "objectives: expected one indicator or more, got "),
         ({"objectives": [Pools(), Pools()]}, "objectives: expected different ones, got pools,"),
         ({"objectives": [Pools(), "speed"]}, "objectives: expected indicators and costs"),
-        ({"objectives": [Pools(), 3]}, "objectives: expected models.indicators.Indicator"),
+        ({"objectives": [Pools(), 3]}, "objectives: expected indicators and costs"),
         ({"network": {"depth": 3}}, "network: "),
         ({"budget": {"speed": 3}}, "budget.speed: no such cost"),
         ({"sizes": {"depth": 3}}, "sizes"),
