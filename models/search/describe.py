@@ -1,5 +1,6 @@
 """Objects as builtins, for checkpoints and files."""
 
+import inspect
 import json
 import sys
 from collections.abc import Collection, Mapping
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.search.budget import Budget
+from models.search.costs import shown
 from models.spaces import SearchSpace
 from models.topology import effective_depth_width
 
@@ -106,7 +108,9 @@ def describe_costs(budget: Budget, architecture: Any) -> dict[str, Any]:
 def against_budget(budget: Budget, architecture: Any) -> str:
     """Return "; parameters 180,000 of 200,000" and so on, or nothing where there is no budget."""
     costs = budget.costs.of(architecture, budget.bounds)
-    parts = [f"{name} {costs[name]:,.6g} of {bound:,.6g}" for name, bound in budget.bounds.items()]
+    parts = [
+        f"{name} {shown(costs[name])} of {shown(bound)}" for name, bound in budget.bounds.items()
+    ]
     doubt = budget.doubt(architecture)
     return "".join(f"; {part}" for part in [", ".join(parts), doubt] if part)
 
@@ -122,7 +126,7 @@ def how_to_train(
         sizes: of the network, as `space.network` takes them; empty for the space's own.
         result: the search's `architecture.json`.
     """
-    root = getattr(images, "root", None)
+    root = images.root if "root" in inspect.signature(type(images)).parameters else None
     words = [
         "lightning fit --model models.CellClassifier",
         f"--model.space {public_path(type(space))}",
