@@ -1,6 +1,5 @@
 """Objects as builtins, for checkpoints and files."""
 
-import inspect
 import json
 import sys
 from collections.abc import Collection, Mapping
@@ -126,7 +125,7 @@ def how_to_train(
         sizes: of the network, as `space.network` takes them; empty for the space's own.
         result: the search's `architecture.json`.
     """
-    root = images.root if "root" in inspect.signature(type(images)).parameters else None
+    root = getattr(images, "root", None)
     words = [
         "lightning fit --model models.CellClassifier",
         f"--model.space {public_path(type(space))}",

@@ -91,7 +91,7 @@ def test_what_is_to_be_typed_next_trains_what_was_found(tmp_path) -> None:
         "--model.space models.spaces.NasBench201Space --model.architecture "
         f"{tmp_path / 'architecture.json'} "
         """--model.sizes '{"channels": 4, "cells_per_stage": 1}' """
-        "--data datamodules.DigitsDataModule"
+        "--data datamodules.DigitsDataModule --data.root data"
     )
     text = str(tmp_path / "architecture.json")
     assert read_architecture(text, SPACE) == search.architecture
