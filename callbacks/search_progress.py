@@ -1,10 +1,19 @@
 """A progress bar over the evaluations of a search."""
 
 import time
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A search that counts what it does."""
+
+    def progress(self) -> dict[str, int]:
+        """Counts by name, so far."""
+        ...
 
 
 class SearchProgressBar(TQDMProgressBar):
@@ -14,6 +23,11 @@ class SearchProgressBar(TQDMProgressBar):
     """
 
     _drawn = 0.0
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """What the search counts, and what it logs for the bar."""
+        metrics: dict[str, Any] = super().get_metrics(trainer, pl_module)
+        return (pl_module.progress() if isinstance(pl_module, Counts) else {}) | metrics
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Count an evaluation."""

@@ -220,9 +220,11 @@ class Scorer:
         scores: dict[str, list[float]] = {}
         errors: list[str] = []
         for one in self.indicators:
-            score = known.get(one.name)
-            if score is None:
-                score = attempt(lambda one=one: self._score(one, architecture, networks))  # type: ignore[misc]
+            score = (
+                known[one.name]
+                if one.name in known
+                else attempt(lambda one=one: self._score(one, architecture, networks))  # type: ignore[misc]
+            )
             if isinstance(score, str):
                 errors.append(f"{one.name}: {score}")
             else:
