@@ -1,6 +1,5 @@
 """Search by evolution: mutants of the best, by one objective or between several."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -22,16 +21,18 @@ from models.search.describe import (
     how_to_train,
 )
 from models.search.evolution_archive import Archive, checked_objectives
+from models.search.evolution_result import counts_of, csv_rows, members_of
 from models.search.evolution_rules import (
     Children,
     Objective,
     Parents,
     draw_children,
+    first_population,
     fittest,
     ranked,
     youngest,
 )
-from models.search.feasible import draw_feasible, refusals
+from models.search.feasible import refusals
 from models.search.sampling_rules import indicators_of
 from models.search.scoring import Evaluation, Scorer, check_indicators
 from models.seeding import generator
@@ -225,7 +226,13 @@ class EvolutionSearch(Search):
     def _draw(self) -> dict[str, Any]:
         """Draw the next generation; every process draws the same."""
         before = self.filtering.refused.copy()
-        found = self._children() if self.history else self._population()
+        count = self.offspring if self.history else self.population
+        count = min(count, self.evaluations - len(self.archive))
+        found = (
+            self._children(count)
+            if self.history
+            else first_population(self.space, count, self.filtering, self.budget, self.seed)
+        )
         return {
             "children": [self.space.format(one) for one in found.architectures],
             "costs": [self.costs.of(one, self._costs_named) for one in found.architectures],
@@ -234,17 +241,7 @@ class EvolutionSearch(Search):
             "refused": dict(self.filtering.refused - before),
         }
 
-    def _population(self) -> Children:
-        count, keeps = min(self.population, self.evaluations), self.filtering.keeps
-        if not self.budget.bounds:
-            draw = generator(self.seed, "sample", 0)
-            return draw_children(self.space, Parents(), count, (), keeps, draw)
-        kept, tried = draw_feasible(self.space, count, self.filtering, self.budget, self.seed)
-        different = dict.fromkeys(map(self.space.canonical, kept))
-        # Whose latency, where a table has one for each, may be another.
-        return Children(list(filter(keeps, different)), tried, len(kept) - len(different))
-
-    def _children(self) -> Children:
+    def _children(self, count: int) -> Children:
         living = self.history[-1]["population"]
         parents = Parents(
             [self.archive.architectures[i] for i in living],
@@ -255,7 +252,7 @@ class EvolutionSearch(Search):
         return draw_children(
             self.space,
             parents,
-            min(self.offspring, self.evaluations - len(self.archive)),
+            count,
             self.archive.architectures,
             self.filtering.keeps,
             generator(self.seed, "sample", self.round),
@@ -314,15 +311,7 @@ class EvolutionSearch(Search):
 
     def counts(self) -> dict[str, Any]:
         """Architectures drawn so far, and of these known, refused, evaluated and failed."""
-        refused: Counter[str] = Counter()
-        for done in self.history:
-            refused.update(done["refused"])
-        return {
-            **{name: sum(done[name] for done in self.history) for name in ("drawn", "known")},
-            "refused": dict(refused),
-            "evaluated": len(self.archive),
-            "failed": self.archive.failed,
-        }
+        return counts_of(self.history)
 
     def progress(self) -> dict[str, int]:
         """What the bar shows: evaluations so far, and architectures refused unscored."""
@@ -337,7 +326,7 @@ class EvolutionSearch(Search):
             **describe_architecture(self.space, self.architecture),
             **describe_costs(self.budget, self.architecture),
             "chosen": f"#{front.chosen + 1}, {front.why}",
-            "members": self._members(front),
+            "members": members_of(front, self.space, self.budget, self._costs_named),
             "settings": self.settings(),
             "counts": counts,
             "refused": counts["refused"],
@@ -346,30 +335,14 @@ class EvolutionSearch(Search):
             "rounds": self.history,
         }
 
-    def _members(self, front: Front) -> list[dict[str, Any]]:
-        """Rows of the front, with all that is known of what each would cost."""
-        rows = []
-        for row in front.rows():
-            architecture = self.space.parse(row["architecture"])
-            known = self.costs.of(architecture, self._costs_named)
-            costs = describe_costs(self.budget, architecture)["costs"] | known
-            rows.append({**row, "costs": costs})
-        return rows
-
     def _write_result(self) -> None:
         """Write `front.csv` beside `architecture.json`, on rank 0."""
         super()._write_result()
         front = self.front()
         if front is None or self.result_path is None or not self.trainer.is_global_zero:
             return
-        last = ("chosen", "architecture")  # columns, after the costs
-        write_csv(
-            self.result_path.with_name("front.csv"),
-            [
-                row | row.pop("costs") | {k: row.pop(k) for k in last}
-                for row in self._members(front)
-            ],
-        )
+        members = members_of(front, self.space, self.budget, self._costs_named)
+        write_csv(self.result_path.with_name("front.csv"), csv_rows(members))
 
     def on_fit_end(self) -> None:
         """Print the front."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from datamodules import DigitsDataModule
@@ -165,9 +166,9 @@ def test_the_costs_are_those_of_the_network_that_will_be_trained(tmp_path: Path)
 
 @pytest.mark.parametrize("objectives", [Convolutions(), [Convolutions(), "parameters"]])
 def test_a_budget_holds_for_all_that_is_evaluated(tmp_path: Path, objectives: Any) -> None:
-    search = small(objectives=objectives, budget={"parameters": 2100}, evaluations=30)
+    search = small(objectives=objectives, budget={"parameters": 2900})
     run(search, tmp_path)
-    assert all(entry["costs"]["parameters"] <= 2100 for entry in entries(search))
+    assert all(entry["costs"]["parameters"] <= 2900 for entry in entries(search))
     assert all(done["refused"].keys() <= {"budget.parameters"} for done in search.history)
     counts = search.counts()
     refused = counts["refused"]["budget.parameters"]
@@ -238,28 +239,25 @@ def test_when_nothing_can_be_evaluated_it_says_why(tmp_path: Path) -> None:
         run(small(objectives=Broken()), tmp_path)
 
 
-@pytest.mark.parametrize("arguments", [{}, SEVERAL, {"budget": {"parameters": 2100}}])
-@pytest.mark.parametrize("killed_after", [1, 2, 3])
+@pytest.mark.parametrize("arguments", [{}, SEVERAL, {"budget": {"parameters": 2900}}])
 def test_a_resume_from_any_generation_changes_nothing(
-    tmp_path: Path, arguments: dict[str, Any], killed_after: int
+    tmp_path: Path, arguments: dict[str, Any]
 ) -> None:
-    whole = small(**arguments)
-    run(whole, tmp_path / "whole")
-    part = small(**arguments)
-    trainer = run(part, tmp_path / "part", max_epochs=killed_after, enable_checkpointing=True)
-    assert not part.finished
-    resumed = small(**arguments)
-    path = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-    torch.load(path, weights_only=True)
-    run(resumed, tmp_path / "part", ckpt_path=path)
-    assert resumed.history == whole.history
-    found = [
-        json.loads((tmp_path / name / "architecture.json").read_text())
-        for name in ("whole", "part")
-    ]
-    for result in found:
+    def found_in(folder: Path) -> Any:
+        result = json.loads((folder / "architecture.json").read_text())
         del result["seconds"]
-    assert found[0] == found[1]
+        return result
+
+    whole = small(**arguments)
+    every = ModelCheckpoint(tmp_path / "kept", "{epoch}", save_top_k=-1)
+    run(whole, tmp_path / "whole", enable_checkpointing=True, callbacks=[every])
+    for epoch in range(3):
+        path = tmp_path / "kept" / f"epoch={epoch}.ckpt"
+        assert len(torch.load(path, weights_only=True)["search"]["rounds"]) == epoch + 1
+        resumed = small(**arguments)
+        run(resumed, tmp_path / str(epoch), ckpt_path=path)
+        assert resumed.history == whole.history
+        assert found_in(tmp_path / str(epoch)) == found_in(tmp_path / "whole")
 
 
 def test_a_measured_latency_is_measured_once_and_kept(
