@@ -4,11 +4,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from models.analysis.front import Front, make_front
+from models.indicators.base import Indicator
 from models.indicators.naswot import ActivationOverlap
+from models.indicators.rank_aggregate import RankAggregate
 from models.search.costs import COSTS
 from models.search.evolution_rules import Objective, Values, objective_name, values_of
 from models.search.sampling_rules import indicators_of
 from models.spaces import SearchSpace
+
+_SCORES = Indicator | RankAggregate
 
 
 class Archive:
@@ -88,13 +92,14 @@ def checked_objectives(objectives: Objective | Sequence[Objective] | None) -> li
     if objectives is not None:
         given = list(objectives) if isinstance(objectives, list | tuple) else [objectives]
     for one in given:
-        if isinstance(one, str) and one not in COSTS:
+        if one not in COSTS if isinstance(one, str) else not isinstance(one, _SCORES):
             raise ValueError(
-                f"objectives: expected indicators and costs ({', '.join(COSTS)}), got {one!r}"
+                f"objectives: expected indicators and costs ({', '.join(COSTS)}), got {one!r:.40}"
             )
     names = [str(getattr(one, "name", one)) for one in given]
     if len(set(names)) != len(names):
         raise ValueError(f"objectives: expected different ones, got {', '.join(names)}")
     if all(isinstance(one, str) for one in given):
-        raise ValueError(f"objectives: expected one indicator or more, got {names}")
+        found = ", ".join(names) or "none"
+        raise ValueError(f"objectives: expected one indicator or more, got {found}")
     return given

@@ -9,7 +9,11 @@ import torch
 from models.analysis.front import non_dominated_fronts
 from models.indicators.base import Indicator
 from models.indicators.rank_aggregate import RankAggregate
+from models.search.budget import Budget
+from models.search.constraints import Filtering
+from models.search.feasible import draw_feasible
 from models.search.sampling_rules import indicators_of, merits
+from models.seeding import generator
 from models.spaces import SearchSpace
 
 Objective = Indicator | RankAggregate | Literal["parameters", "multiply_adds", "latency_ms"]
@@ -97,9 +101,9 @@ def ranked(values: Sequence[Values], living: Sequence[int]) -> list[tuple[float,
     return keys
 
 
-def tournament(keys: Sequence[tuple[float, ...]], size: int, generator: torch.Generator) -> int:
+def tournament(keys: Sequence[tuple[float, ...]], size: int, draw: torch.Generator) -> int:
     """Return the place of the best of `size` draws, with replacement."""
-    drawn = torch.randint(len(keys), (size,), generator=generator).tolist()
+    drawn = torch.randint(len(keys), (size,), generator=draw).tolist()
     return max(map(int, drawn), key=lambda i: keys[i])
 
 
@@ -133,7 +137,7 @@ def draw_children(
     count: int,
     known: Collection[Any],
     keeps: Callable[[Any], bool],
-    generator: torch.Generator,
+    draw: torch.Generator,
 ) -> Children:
     """Draw new architectures: mutants of the parents, or of what two parents have in common.
 
@@ -147,7 +151,7 @@ def draw_children(
         count: how many.
         known: representatives of the classes that were evaluated.
         keeps: whether an architecture may be evaluated.
-        generator: the only source of randomness; it advances.
+        draw: the only source of randomness; it advances.
     """
     seen = set(known)
     children: list[Any] = []
@@ -157,11 +161,11 @@ def draw_children(
         drawn += 1
         in_vain += 1
         if not parents.architectures:
-            child = space.random_architecture(generator)
+            child = space.random_architecture(draw)
         elif child is None:
-            child = _mated(space, parents, generator)
+            child = _mated(space, parents, draw)
         else:
-            child = space.mutate(child, generator)
+            child = space.mutate(child, draw)
         own = space.canonical(child)
         if own in seen:
             repeated += 1
@@ -174,13 +178,30 @@ def draw_children(
     return Children(children, drawn, repeated)
 
 
-def _mated(space: SearchSpace, parents: Parents, generator: torch.Generator) -> Any:
+def first_population(
+    space: SearchSpace, count: int, filtering: Filtering, budget: Budget, seed: int
+) -> Children:
+    """Draw the first generation from the whole space.
+
+    Raises:
+        ValueError: the budget lets nothing through.
+    """
+    if not budget.bounds:
+        draw = generator(seed, "sample", 0)
+        return draw_children(space, Parents(), count, (), filtering.keeps, draw)
+    kept, tried = draw_feasible(space, count, filtering, budget, seed)
+    different = dict.fromkeys(map(space.canonical, kept))
+    # The latency of a representative may be another, where a table has one for each.
+    return Children(list(filter(filtering.keeps, different)), tried, len(kept) - len(different))
+
+
+def _mated(space: SearchSpace, parents: Parents, draw: torch.Generator) -> Any:
     """Return a mutant of a parent, or of the child of two."""
 
     def choose() -> Any:
-        return parents.architectures[tournament(parents.keys, parents.tournament, generator)]
+        return parents.architectures[tournament(parents.keys, parents.tournament, draw)]
 
     child = choose()
-    if float(torch.rand((), generator=generator)) < parents.crossover:
-        child = space.crossover(child, choose(), generator)
-    return space.mutate(child, generator)
+    if float(torch.rand((), generator=draw)) < parents.crossover:
+        child = space.crossover(child, choose(), draw)
+    return space.mutate(child, draw)

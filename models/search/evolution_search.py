@@ -1,9 +1,6 @@
 """Search by evolution: mutants of the best, by one objective or between several."""
 
-import os
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -16,16 +13,26 @@ from models.search.base import Search
 from models.search.budget import Budget
 from models.search.constraints import Filter, Filtering
 from models.search.costs import COSTS, Costs
-from models.search.describe import describe, describe_architecture
+from models.search.describe import (
+    against_budget,
+    describe,
+    describe_architecture,
+    describe_costs,
+    how_to_train,
+)
 from models.search.evolution_archive import Archive, checked_objectives
+from models.search.evolution_result import counts_of, csv_rows, members_of
 from models.search.evolution_rules import (
+    Children,
     Objective,
     Parents,
     draw_children,
+    first_population,
     fittest,
     ranked,
     youngest,
 )
+from models.search.feasible import refusals
 from models.search.sampling_rules import indicators_of
 from models.search.scoring import Evaluation, Scorer, check_indicators
 from models.seeding import generator
@@ -142,7 +149,6 @@ class EvolutionSearch(Search):
         self.archive = Archive(self.space, self.objectives)
         """Everything that was evaluated."""
         self._next: dict[str, Any] = {}
-        self._result_path = ""
 
     # The search's state ------------------------------------------------------------------------
 
@@ -177,9 +183,9 @@ class EvolutionSearch(Search):
             "tournament": self.tournament,
             "crossover": self.crossover,
             "filter": describe(self.filter),
-            "budget": self.budget.bounds,
-            "sizes": self.costs.sizes,
-            "hardware": None if self.hardware is None else self.hardware.column,
+            "budget": self.budget.bounds or None,
+            "sizes": self.costs.sizes or None,
+            "hardware": describe(self.hardware, leave_out=("path",)),
             "seed": self.seed,
             **self.scorer.setting(),
         }
@@ -211,30 +217,21 @@ class EvolutionSearch(Search):
         if not self.history:
             self._next = self._draw()
             if not self._next["children"]:
-                refused = ", ".join(f"{name} {n}" for name, n in self._next["refused"].items())
                 raise ValueError(
-                    f"{'budget' if self.budget.bounds else 'filter'}: keeps none of "
-                    f"{self._next['drawn']} architectures drawn; refused by {refused}"
+                    f"filter: keeps none of {self._next['drawn']} architectures drawn; refused by "
+                    f"{refusals(self.filtering)}"
                 )
         return [self.space.parse(text) for text in self._next["children"]]
 
     def _draw(self) -> dict[str, Any]:
         """Draw the next generation; every process draws the same."""
-        count = self.offspring if self.history else self.population
-        living = self.history[-1]["population"] if self.history else []
         before = self.filtering.refused.copy()
-        found = draw_children(
-            self.space,
-            Parents(
-                [self.archive.architectures[i] for i in living],
-                ranked(self.archive.values, living),
-                self.tournament,
-                self.crossover,
-            ),
-            min(count, self.evaluations - len(self.archive)),
-            self.archive.architectures,
-            self.filtering.keeps,
-            generator(self.seed, "sample", self.round),
+        count = self.offspring if self.history else self.population
+        count = min(count, self.evaluations - len(self.archive))
+        found = (
+            self._children(count)
+            if self.history
+            else first_population(self.space, count, self.filtering, self.budget, self.seed)
         )
         return {
             "children": [self.space.format(one) for one in found.architectures],
@@ -243,6 +240,23 @@ class EvolutionSearch(Search):
             "known": found.known,
             "refused": dict(self.filtering.refused - before),
         }
+
+    def _children(self, count: int) -> Children:
+        living = self.history[-1]["population"]
+        parents = Parents(
+            [self.archive.architectures[i] for i in living],
+            ranked(self.archive.values, living),
+            self.tournament,
+            self.crossover,
+        )
+        return draw_children(
+            self.space,
+            parents,
+            count,
+            self.archive.architectures,
+            self.filtering.keeps,
+            generator(self.seed, "sample", self.round),
+        )
 
     def evaluate(self, candidate: Any) -> Evaluation:
         """Score an architecture by every indicator."""
@@ -285,7 +299,8 @@ class EvolutionSearch(Search):
         """Log counts so far, the generation's share refused by each rule, and the best so far."""
         figures = {"evaluated": len(self.archive), "failed": self.archive.failed}
         shares = {
-            f"refused/{name}": drawn["refused"].get(name, 0) / max(1, drawn["drawn"])
+            f"refused_{name.removeprefix('budget.')}": drawn["refused"].get(name, 0)
+            / max(1, drawn["drawn"])
             for name in self.filtering.names
         }
         logged = {f"search/{name}": float(value) for name, value in (figures | shares).items()}
@@ -296,54 +311,38 @@ class EvolutionSearch(Search):
 
     def counts(self) -> dict[str, Any]:
         """Architectures drawn so far, and of these known, refused, evaluated and failed."""
-        refused: Counter[str] = Counter()
-        for done in self.history:
-            refused.update(done["refused"])
-        return {
-            **{name: sum(done[name] for done in self.history) for name in ("drawn", "known")},
-            "refused": dict(refused),
-            "evaluated": len(self.archive),
-            "failed": self.archive.failed,
-        }
+        return counts_of(self.history)
+
+    def progress(self) -> dict[str, int]:
+        """What the bar shows: evaluations so far, and architectures refused unscored."""
+        return super().progress() | {"refused": self.filtering.refused.total()}
 
     def result(self) -> dict[str, Any]:
         """The chosen architecture, the members of the front, and how they were found."""
         front = self.front()
         assert front is not None
-        members = self._members(front)
+        counts = self.counts()
         return {
             **describe_architecture(self.space, self.architecture),
-            "costs": members[front.chosen]["costs"],
+            **describe_costs(self.budget, self.architecture),
             "chosen": f"#{front.chosen + 1}, {front.why}",
-            "members": members,
+            "members": members_of(front, self.space, self.budget, self._costs_named),
             "settings": self.settings(),
-            "counts": self.counts(),
+            "counts": counts,
+            "refused": counts["refused"],
             "evaluations": self.evaluation_count,
             "seconds": round(self.seconds, 3),
             "rounds": self.history,
         }
 
-    def _members(self, front: Front) -> list[dict[str, Any]]:
-        """Rows of the front, with all that is known of what each would cost."""
-        names = [name for name in COSTS if name != "latency_ms" or name in self._costs_named]
-        return [
-            {**row, "costs": self.costs.of(self.space.parse(row["architecture"]), names)}
-            for row in front.rows()
-        ]
-
     def _write_result(self) -> None:
         """Write `front.csv` beside `architecture.json`, on rank 0."""
         super()._write_result()
-        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)  # on every rank
-        self._result_path = os.path.relpath(folder / "architecture.json")
         front = self.front()
-        if front is not None and self.trainer.is_global_zero:
-            rows = [dict(row) for row in self._members(front)]
-            last = ("chosen", "architecture")
-            write_csv(
-                folder / "front.csv",
-                [row | row.pop("costs") | {name: row.pop(name) for name in last} for row in rows],
-            )
+        if front is None or self.result_path is None or not self.trainer.is_global_zero:
+            return
+        members = members_of(front, self.space, self.budget, self._costs_named)
+        write_csv(self.result_path.with_name("front.csv"), csv_rows(members))
 
     def on_fit_end(self) -> None:
         """Print the front."""
@@ -353,17 +352,17 @@ class EvolutionSearch(Search):
             rank_zero_info(table(front))
 
     def summary(self) -> str:
-        """One line on what was chosen, why and what to do with it, or how far the search came."""
-        if not self.finished:
-            return f"{len(self.archive)} of {self.evaluations} architectures evaluated"
+        """One line on what was chosen, why and what to type next, or how far the search came."""
         front, counts = self.front(), self.counts()
-        assert front is not None
+        if not self.finished or front is None:
+            return f"{counts['evaluated']} of {self.evaluations} architectures evaluated"
         before = "had already finished; " if self.was_finished else ""
-        text = self.space.format(self.architecture)
-        remark = self.budget.doubt(self.architecture)
         return (
-            f"{before}chose #{front.chosen + 1} of {len(front.members)}, {front.why}: {text} "
-            f"({counts['evaluated']} evaluated, {counts['failed']} failed, {self.seconds:.0f} s)"
-            f"{'; ' + remark if remark else ''}; to train it: --model.architecture "
-            f"{self._result_path or 'architecture.json'}, #2 after it takes the second"
+            f"{before}chose #{front.chosen + 1} of {len(front.members)}, {front.why}: "
+            f"{self.space.format(self.architecture)} among {counts['drawn']}: "
+            f"{sum(counts['refused'].values())} refused, {counts['evaluated']} evaluated, "
+            f"{counts['failed']} failed, {self.seconds:.0f} s"
+            f"{against_budget(self.budget, self.architecture)}; train it, or by .json#2 the second "
+            "and so on, with: "
+            + how_to_train(self.space, self.images, self.costs.sizes, self.result_path)
         )

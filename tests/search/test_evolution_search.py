@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from datamodules import DigitsDataModule
@@ -143,7 +144,7 @@ def test_several_objectives_end_in_a_front(tmp_path: Path) -> None:
     (chosen,) = [member for member in members if member["chosen"]]
     assert chosen["architecture"] == result["architecture"] == str(search.architecture)
     assert chosen["costs"] == result["costs"]
-    assert result["costs"].keys() == {"parameters", "multiply_adds", "latency_ms"}
+    assert chosen["costs"].keys() == {"parameters", "multiply_adds", "latency_ms"}
     assert result["chosen"] == f"#{chosen['number']}, the front's knee"
     third = read_architecture(SPACE, f"{tmp_path / 'architecture.json'}#3")
     assert str(third) == members[2]["architecture"]
@@ -165,9 +166,9 @@ def test_the_costs_are_those_of_the_network_that_will_be_trained(tmp_path: Path)
 
 @pytest.mark.parametrize("objectives", [Convolutions(), [Convolutions(), "parameters"]])
 def test_a_budget_holds_for_all_that_is_evaluated(tmp_path: Path, objectives: Any) -> None:
-    search = small(objectives=objectives, budget={"parameters": 2100}, evaluations=30)
+    search = small(objectives=objectives, budget={"parameters": 2900})
     run(search, tmp_path)
-    assert all(entry["costs"]["parameters"] <= 2100 for entry in entries(search))
+    assert all(entry["costs"]["parameters"] <= 2900 for entry in entries(search))
     assert all(done["refused"].keys() <= {"budget.parameters"} for done in search.history)
     counts = search.counts()
     refused = counts["refused"]["budget.parameters"]
@@ -181,9 +182,9 @@ def test_a_budget_holds_for_all_that_is_evaluated(tmp_path: Path, objectives: An
 def test_what_is_impossible_is_one_line_before_anything_is_scored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.search.evolution_rules.TRIES", 20)
+    monkeypatch.setattr("models.search.feasible._DOUBTFUL", 10)
     search = small(budget={"parameters": 1})
-    with pytest.raises(ValueError, match=r"^budget: .*budget\.parameters 20$") as raised:
+    with pytest.raises(ValueError, match=r"^budget\.parameters: nothing found in nasb") as raised:
         run(search, tmp_path)
     assert "\n" not in str(raised.value)
     assert search.history == []
@@ -238,28 +239,25 @@ def test_when_nothing_can_be_evaluated_it_says_why(tmp_path: Path) -> None:
         run(small(objectives=Broken()), tmp_path)
 
 
-@pytest.mark.parametrize("arguments", [{}, SEVERAL, {"budget": {"parameters": 2100}}])
-@pytest.mark.parametrize("killed_after", [1, 2, 3])
+@pytest.mark.parametrize("arguments", [{}, SEVERAL, {"budget": {"parameters": 2900}}])
 def test_a_resume_from_any_generation_changes_nothing(
-    tmp_path: Path, arguments: dict[str, Any], killed_after: int
+    tmp_path: Path, arguments: dict[str, Any]
 ) -> None:
-    whole = small(**arguments)
-    run(whole, tmp_path / "whole")
-    part = small(**arguments)
-    trainer = run(part, tmp_path / "part", max_epochs=killed_after, enable_checkpointing=True)
-    assert not part.finished
-    resumed = small(**arguments)
-    path = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-    torch.load(path, weights_only=True)
-    run(resumed, tmp_path / "part", ckpt_path=path)
-    assert resumed.history == whole.history
-    found = [
-        json.loads((tmp_path / name / "architecture.json").read_text())
-        for name in ("whole", "part")
-    ]
-    for result in found:
+    def found_in(folder: Path) -> Any:
+        result = json.loads((folder / "architecture.json").read_text())
         del result["seconds"]
-    assert found[0] == found[1]
+        return result
+
+    whole = small(**arguments)
+    every = ModelCheckpoint(tmp_path / "kept", "{epoch}", save_top_k=-1)
+    run(whole, tmp_path / "whole", enable_checkpointing=True, callbacks=[every])
+    for epoch in range(3):
+        path = tmp_path / "kept" / f"epoch={epoch}.ckpt"
+        assert len(torch.load(path, weights_only=True)["search"]["rounds"]) == epoch + 1
+        resumed = small(**arguments)
+        run(resumed, tmp_path / str(epoch), ckpt_path=path)
+        assert resumed.history == whole.history
+        assert found_in(tmp_path / str(epoch)) == found_in(tmp_path / "whole")
 
 
 def test_a_measured_latency_is_measured_once_and_kept(
@@ -305,9 +303,9 @@ def test_it_says_what_was_chosen_why_and_what_comes_next(
         run(search, tmp_path)
     summary = search.summary()
     assert "\n" not in summary
-    assert f", the front's knee: {search.architecture} (26 evaluated, 0 failed, " in summary
-    assert "to train it: --model.architecture " in summary
-    assert "architecture.json" in summary
+    assert f", the front's knee: {search.architecture} among " in summary
+    assert " 0 refused, 26 evaluated, 0 failed, " in summary
+    assert f"--model.architecture {tmp_path / 'architecture.json'}" in summary
     assert "# convolutions parameters latency_ms architecture" in " ".join(caplog.text.split())
 
 
@@ -354,7 +352,7 @@ class Still(NasBench201Space):
         ({"objectives": "parameters"}, "objectives: expected one indicator or more, got "),
         ({"objectives": [Pools(), Pools()]}, "objectives: expected different ones, got pools,"),
         ({"objectives": [Pools(), "speed"]}, "objectives: expected indicators and costs"),
-        ({"objectives": [Pools(), 3]}, "objectives: expected models.indicators.Indicator"),
+        ({"objectives": [Pools(), 3]}, "objectives: expected indicators and costs"),
         ({"network": {"depth": 3}}, "network: "),
         ({"budget": {"speed": 3}}, "budget.speed: no such cost"),
         ({"sizes": {"depth": 3}}, "sizes"),
