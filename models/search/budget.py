@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from models.search.costs import COSTS, Costs
+from models.search.costs import COSTS, Costs, shown
 
 
 class Budget:
@@ -58,8 +58,8 @@ class Budget:
         if spread <= abs(bound - median):
             return None
         return (
-            f"latency_ms {median:.3g} is nearer to its bound {bound:g} than its "
-            f"interquartile range {spread:.2g}"
+            f"latency_ms {shown(median)} is nearer to its bound {shown(bound)} than its "
+            f"interquartile range {shown(spread)}"
         )
 
 

@@ -15,6 +15,11 @@ COSTS = ("parameters", "multiply_adds", "latency_ms")
 """Names of the costs, the cheapest to find out first."""
 
 
+def shown(value: float) -> str:
+    """Write a cost or a bound: 5,000,000, or 1.25."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
 class Costs:
     """Costs of the networks that will be trained for the architectures of a space.
 

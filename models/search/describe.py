@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.search.budget import Budget
+from models.search.costs import shown
 from models.spaces import SearchSpace
 from models.topology import effective_depth_width
 
@@ -106,7 +107,9 @@ def describe_costs(budget: Budget, architecture: Any) -> dict[str, Any]:
 def against_budget(budget: Budget, architecture: Any) -> str:
     """Return "; parameters 180,000 of 200,000" and so on, or nothing where there is no budget."""
     costs = budget.costs.of(architecture, budget.bounds)
-    parts = [f"{name} {costs[name]:,.6g} of {bound:,.6g}" for name, bound in budget.bounds.items()]
+    parts = [
+        f"{name} {shown(costs[name])} of {shown(bound)}" for name, bound in budget.bounds.items()
+    ]
     doubt = budget.doubt(architecture)
     return "".join(f"; {part}" for part in [", ".join(parts), doubt] if part)
 

@@ -6,6 +6,7 @@ import torch
 
 from models.search.budget import Budget
 from models.search.constraints import Filtering
+from models.search.costs import shown
 from models.seeding import generator
 from models.spaces import SearchSpace
 
@@ -78,8 +79,9 @@ def _check_possible(
     least, architecture = cheapest(space, drawn, budget, name, generator(seed, "sample", 1))
     if least > budget.bounds[name]:
         raise ValueError(
-            f"budget.{name}: nothing found in {space.name} costs at most {budget.bounds[name]:g}: "
-            f"{len(drawn)} architectures were drawn, and the cheapest from there costs {least:g}, "
+            f"budget.{name}: nothing found in {space.name} costs at most "
+            f"{shown(budget.bounds[name])}: {len(drawn)} architectures were drawn, and the "
+            f"cheapest from there costs {shown(least)}, "
             f"{space.format(architecture)}"
         )
 
