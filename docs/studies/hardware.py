@@ -10,6 +10,7 @@ are kept in `--cache`: a second call continues where the first was stopped.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     use_one_thread()
     space, table = NasBench201Space(), accuracies(args.data)
     first, second = default_stages()
-    stages = [type(first)(first.indicators, args.keep, proxy=first.proxy), second]
+    stages = [replace(first, keep=args.keep), second]
     cells = list(table)
     tests = accuracies_of(table, cells)
     connected = {one.function for one in pool_of(space, map(space.parse, cells)).architectures}

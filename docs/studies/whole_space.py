@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the table and the images")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--keep", type=int, nargs="+", default=[50, 100, 150, 200])
+    parser.add_argument("--keep", type=int, nargs="+", default=[50, 100, 150])
     parser.add_argument("--repeats", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--samples", type=int, help="cells to draw instead of all")
     parser.add_argument("--timed", type=int, default=20, help="cells whose scores are timed")
