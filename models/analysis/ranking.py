@@ -27,7 +27,7 @@ class Agreement(NamedTuple):
     """ρ, −1 to 1."""
     ndcg: float
     """Discounted gain of the best-ranked `top`, at most 1, with gains 2^accuracy − 1 for accuracies
-    in [0, 1] (VKDNW, arXiv 2502.04975)."""
+    in [0, 1] (VKDNW, arXiv 2502.04975). NaN where a truth is negative, such as −loss."""
     top_recall: float
     """Share of the `top` most accurate that are among the `top` best-ranked, 0 to 1."""
     best_accuracy: float
@@ -68,10 +68,11 @@ def agreement(scores: Sequence[float], accuracies: Sequence[float], top: int) ->
     truth = np.asarray(accuracies, dtype=np.float64)
     order = np.argsort(-ranks, kind="stable")
     best = np.argsort(-truth, kind="stable")[:top]
+    gains = 2 ** (truth / 100) - 1
     return Agreement(
         float(kendalltau(ranks, truth).statistic),
         float(spearmanr(ranks, truth).statistic),
-        float(ndcg_score([2 ** (truth / 100) - 1], [ranks], k=top)),
+        float(ndcg_score([gains], [ranks], k=top)) if min(gains) >= 0 else math.nan,
         len(set(order[:top].tolist()) & set(best.tolist())) / top,
         float(truth[order[0]]),
     )
@@ -204,4 +205,6 @@ def as_text(rows: Sequence[Row]) -> str:
 
 def _short(value: float) -> str:
     """Three digits after the point below 1, one above."""
+    if math.isnan(value):
+        return "–"
     return f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}".replace("0.", ".")

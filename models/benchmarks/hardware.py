@@ -5,7 +5,6 @@ from typing import Any
 
 from models.benchmarks.nasbench201 import table_path
 from models.benchmarks.table import read_csv
-from models.networks.cost import Latency
 from models.spaces import SearchSpace
 
 
@@ -33,15 +32,15 @@ class HardwareTable:
             if self._table[text][column] < 0:
                 raise ValueError(f"path: {path} has a negative {column} for {text}")
 
-    def bind(self, space: SearchSpace) -> Callable[[Any], Latency]:
-        """Return architecture to latency, which raises ValueError for one that the table lacks.
+    def bind(self, space: SearchSpace) -> Callable[[Any], float]:
+        """Return architecture to milliseconds, which raises ValueError for what the table lacks.
 
         Raises:
             ValueError: the table is of another space.
         """
         self._table.check_space(space)
 
-        def look_up(architecture: Any) -> Latency:
-            return Latency(self._table[space.format(architecture)][self.column], 0.0)
+        def look_up(architecture: Any) -> float:
+            return self._table[space.format(architecture)][self.column]
 
         return look_up

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.utils.benchmark import Measurement, Timer
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.networks.meta import shapes_only
 from models.networks.operations import Zero
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -203,6 +204,7 @@ def _trace(
         torch.inference_mode(False),
         torch.enable_grad(),
         counter if count else nullcontext(),
+        shapes_only(network) if images.is_meta else nullcontext(),
         _recorded(network, operations, dead, calls),
     ):
         output = forward(images)

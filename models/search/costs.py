@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models.networks.cost import Cost, Latency, cost, latency
+from models.networks.meta import on_meta
 from models.spaces import SearchSpace
 from models.spaces.sizes import check_sizes
 
@@ -28,7 +29,8 @@ class Costs:
         num_classes: of the data.
         sizes: of the network that will be trained, as `space.network` takes them; its own by
             default.
-        latency: architecture to latency, such as a table's; by default it is measured on `device`.
+        latency: architecture to milliseconds, as `HardwareTable.bind` gives it; by default latency
+            is measured on `device`.
 
     Attributes:
         device: where latencies are measured.
@@ -43,7 +45,7 @@ class Costs:
         in_shape: Sequence[int],
         num_classes: int,
         sizes: Mapping[str, Any] | None = None,
-        latency: Callable[[Any], Latency] | None = None,
+        latency: Callable[[Any], float] | None = None,
     ) -> None:
         self.space = space
         self.in_shape = tuple(in_shape)
@@ -53,7 +55,7 @@ class Costs:
         self.device = torch.device("cpu")
         self.measures = latency is None
         """Whether a latency is measured, and not looked up."""
-        self._find_latency = latency or self._measure
+        self._look_up = latency
         self._counted: dict[Any, Cost] = {}
         self._latencies: dict[str, Latency] = {}
 
@@ -73,14 +75,20 @@ class Costs:
         if name == "latency_ms":
             return self.latency(architecture).median
         if architecture not in self._counted:
-            self._counted[architecture] = cost(self._on_meta(architecture), self.in_shape)
+            self._counted[architecture] = cost(
+                on_meta(lambda: self._network(architecture)), self.in_shape
+            )
         return float(getattr(self._counted[architecture], name))
 
     def latency(self, architecture: Any) -> Latency:
         """Return the latency and its spread in milliseconds. Raises ValueError as `of`."""
         text = self.space.format(architecture)
         if text not in self._latencies:
-            self._latencies[text] = self._find_latency(architecture)
+            self._latencies[text] = (
+                self._measure(architecture)
+                if self._look_up is None
+                else Latency(self._look_up(architecture), 0.0)
+            )
         return self._latencies[text]
 
     def state(self) -> dict[str, list[float]]:
@@ -93,14 +101,6 @@ class Costs:
 
     def _network(self, architecture: Any) -> nn.Module:
         return self.space.network(architecture, self.num_classes, self.in_shape[0], **self.sizes)
-
-    def _on_meta(self, architecture: Any) -> nn.Module:
-        try:
-            with torch.device("meta"):
-                return self._network(architecture)
-        except (RuntimeError, NotImplementedError):  # its constructor reads values
-            with torch.random.fork_rng([]):
-                return self._network(architecture)
 
     def _measure(self, architecture: Any) -> Latency:
         together = torch.distributed.is_available() and torch.distributed.is_initialized()

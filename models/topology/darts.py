@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import networkx as nx
@@ -94,9 +93,9 @@ class DartsCell:
     def __str__(self) -> str:
         return str(list(self.edges))
 
-    @cached_property
+    @property
     def graph(self) -> "nx.DiGraph[int]":
-        """The networkx graph over nodes 0 to 6. Do not change it: it is shared.
+        """The networkx graph over nodes 0 to 6, a new one: searches hold cells by the thousands.
 
         Where a node takes one input twice it is a `MultiDiGraph`, of parallel edges.
         """
