@@ -133,8 +133,7 @@ def _from_call(text: str, what: str) -> dict[str, Any]:
             if len(set(names)) == len(names) and None not in names:
                 return {str(key.arg): _value(key.value, text, what) for key in keywords}
     raise ValueError(
-        f"{what}: expected Genotype(normal=[…], reduce=[…]) with named fields, "
-        f"got {_quote(text)}"
+        f"{what}: expected Genotype(normal=[…], reduce=[…]) with named fields, got {_quote(text)}"
     )
 
 

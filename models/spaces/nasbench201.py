@@ -21,6 +21,7 @@ _SMALL = {
     "jacobian_covariance": _WIDE,
     "expressivity": _WIDE,
     "progressivity": _WIDE,
+    "meco": _WIDE,
     "zico": ProxySetting({"channels": 4, "cells_per_stage": 1}, 16),
     "trainability": _DEEP,
     "ntk_condition_number": _DEEP,
