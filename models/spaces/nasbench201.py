@@ -21,11 +21,13 @@ _SMALL = {
     "jacobian_covariance": _WIDE,
     "expressivity": _WIDE,
     "progressivity": _WIDE,
-    "meco": _WIDE,
     "zico": ProxySetting({"channels": 4, "cells_per_stage": 1}, 16),
     "trainability": _DEEP,
     "ntk_condition_number": _DEEP,
     "snip": _DEEP,
+    "near": _DEEP,
+    "meco": _DEEP,
+    "swap": _DEEP,
     "rank_aggregate": _DEEP,
 }
 """By indicator, the cheapest of six settings whose τ is within 0.02 of the best (docs/search.md).

@@ -78,7 +78,7 @@ class NdsGenotype(NamedTuple):
     reduce: NdsCell
 
     def __str__(self) -> str:
-        fields = zip(self._fields, self, strict=True)
+        fields = zip(("normal", "reduce"), self, strict=True)
         written = (f"{name}={cell}, {name}_concat={list(cell.concat)}" for name, cell in fields)
         return f"Genotype({', '.join(written)})"
 
