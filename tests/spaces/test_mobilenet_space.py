@@ -6,9 +6,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from scipy.stats import chisquare
 
+from datamodules import DigitsDataModule
+from models import SamplingSearch
+from models.indicators import Parameters
 from models.networks import MobileStage
 from models.spaces import MobileChain, MobileNetSpace, NasBench201Space, space_named
 from models.testing import check_space
@@ -183,3 +187,19 @@ def test_refuses_what_is_not_its_own() -> None:
     for method in (SPACE.format, SPACE.to_json, SPACE.network, SPACE.topologies):
         with pytest.raises(ValueError, match="expected a MobileChain, got NasBench201Cell"):
             method(cell)  # type: ignore[operator]
+
+
+def test_a_budget_bites(quiet: dict[str, Any]) -> None:
+    search = SamplingSearch(
+        DigitsDataModule(),
+        SPACE,
+        samples=4,
+        indicator=Parameters(),
+        batch_size=4,
+        network={"reduction": 4},
+        sizes={"reduction": 4},
+        budget={"parameters": 300_000, "multiply_adds": 10_000_000},
+    )
+    pl.Trainer(**quiet | {"max_epochs": -1}).fit(search)
+    assert search.counts()["failed"] == 0
+    assert numbers(search.architecture) <= 300_000
