@@ -193,13 +193,13 @@ def test_a_budget_bites(quiet: dict[str, Any]) -> None:
     search = SamplingSearch(
         DigitsDataModule(),
         SPACE,
-        samples=4,
+        samples=2,
         indicator=Parameters(),
         batch_size=4,
         network={"reduction": 4},
         sizes={"reduction": 4},
-        budget={"parameters": 300_000, "multiply_adds": 10_000_000},
+        budget={"parameters": 600_000, "multiply_adds": 10_000_000},
     )
     pl.Trainer(**quiet | {"max_epochs": -1}).fit(search)
     assert search.counts()["failed"] == 0
-    assert numbers(search.architecture) <= 300_000
+    assert numbers(search.architecture) <= 600_000
