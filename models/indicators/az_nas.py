@@ -162,7 +162,7 @@ def _spectral_norm(g_in: Tensor, g_out: Tensor, block: int) -> float:
         ratio, *others = {-(-a // b) for a, b in zip(g_in.shape[2:], g_out.shape[2:], strict=True)}
         if others:
             raise ValueError(
-                f"block {block} must divide height and width by one whole number, rounding up, "
+                f"block {block} must divide height and width by one whole number, "
                 f"turns {tuple(g_in.shape[2:])} into {tuple(g_out.shape[2:])}"
             )
         bottom, right = (-size % ratio for size in g_in.shape[2:])

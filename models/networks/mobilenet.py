@@ -161,6 +161,12 @@ def _convolution(
 ) -> nn.Sequential:
     """Convolution, batch normalisation and ReLU6."""
     layers: nn.Sequential = Conv2dNormActivation(
-        in_channels, out_channels, kernel, stride, groups=groups, activation_layer=nn.ReLU6
+        in_channels,
+        out_channels,
+        kernel,
+        stride,
+        groups=groups,
+        activation_layer=nn.ReLU6,
+        inplace=False,
     )
     return layers

@@ -26,6 +26,9 @@ _SMALL = {
     "trainability": _DEEP,
     "ntk_condition_number": _DEEP,
     "snip": _DEEP,
+    "near": _DEEP,
+    "meco": _DEEP,
+    "swap": _DEEP,
     "rank_aggregate": _DEEP,
 }
 """By indicator, the cheapest of six settings whose τ is within 0.02 of the best (docs/search.md).

@@ -77,6 +77,11 @@ class NdsGenotype(NamedTuple):
     normal: NdsCell
     reduce: NdsCell
 
+    def __str__(self) -> str:
+        fields = zip(("normal", "reduce"), self, strict=True)
+        written = (f"{name}={cell}, {name}_concat={list(cell.concat)}" for name, cell in fields)
+        return f"Genotype({', '.join(written)})"
+
 
 class NdsSpace(SearchSpace[NdsGenotype]):
     """Normal and reduction cells of one of five families, in DARTS's chain of cells.
@@ -117,9 +122,7 @@ class NdsSpace(SearchSpace[NdsGenotype]):
 
     def format(self, architecture: NdsGenotype) -> str:
         """The `Genotype(…)` that `parse` reads."""
-        fields = zip(("normal", "reduce"), self._own(architecture), strict=True)
-        written = (f"{name}={cell}, {name}_concat={list(cell.concat)}" for name, cell in fields)
-        return f"Genotype({', '.join(written)})"
+        return str(self._own(architecture))
 
     def to_json(self, architecture: NdsGenotype) -> dict[str, Any]:
         """Lists of pairs under `normal` and `reduce`, and what the outputs concatenate."""
@@ -200,17 +203,21 @@ class NdsSpace(SearchSpace[NdsGenotype]):
     def mutate(self, architecture: NdsGenotype, generator: torch.Generator) -> NdsGenotype:
         """Draw another operation or another input of one pair, uniformly over all neighbours."""
         cells = list(self._own(architecture))
-        neighbours = [(i, new) for i, cell in enumerate(cells) for new in self._neighbours(cell)]
-        place, new = neighbours[int(torch.randint(len(neighbours), (1,), generator=generator))]
-        cells[place] = new
+        neighbours = [(c, *new) for c, cell in enumerate(cells) for new in self._neighbours(cell)]
+        c, i, pair = neighbours[int(torch.randint(len(neighbours), (1,), generator=generator))]
+        edges = cells[c].edges
+        cells[c] = self._cell((*edges[:i], pair, *edges[i + 1 :]))
         return NdsGenotype(*cells)
 
-    def _neighbours(self, cell: NdsCell) -> Iterator[NdsCell]:
+    def _neighbours(self, cell: NdsCell) -> Iterator[tuple[int, tuple[str, int]]]:
+        """Yield the place of every pair with each other pair that shares its name or its input."""
         for i, (operation, source) in enumerate(cell.edges):
-            pairs = [(name, source) for name in self.operations if name != operation]
-            pairs += [(operation, other) for other in range(2 + i // 2) if other != source]
-            for pair in pairs:
-                yield self._cell((*cell.edges[:i], pair, *cell.edges[i + 1 :]))
+            for name in self.operations:
+                if name != operation:
+                    yield i, (name, source)
+            for other in range(2 + i // 2):
+                if other != source:
+                    yield i, (operation, other)
 
     def crossover(
         self, first: NdsGenotype, second: NdsGenotype, generator: torch.Generator
@@ -270,7 +277,8 @@ class NdsSpace(SearchSpace[NdsGenotype]):
                 f"architecture: expected a NdsGenotype, got {type(architecture).__name__}"
             )
         for cell in architecture:
-            if cell != self._cell(cell.edges) or len(cell.nodes) != self.nodes:
+            foreign = {name for name, _ in cell.edges} - set(self.operations)
+            if foreign or cell != self._cell(cell.edges) or len(cell.nodes) != self.nodes:
                 raise ValueError(f"architecture: {shown(str(cell))} is no cell of {self.name}")
         return architecture
 

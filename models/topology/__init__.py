@@ -1,7 +1,7 @@
 """Graphs of architectures, and the two numbers that summarise them.
 
-Values (`Dag`, `NasBench201Cell`, `DartsCell`, `NdsCell`) parse from and print as the strings of
-the field, and each holds its networkx graph. Every graph follows one convention, so that
+Values (`Dag`, `NasBench201Cell`, `DartsCell`, `NdsCell`) print as the strings of the field, and
+each holds its networkx graph. Every graph follows one convention, so that
 `effective_depth_width` needs no other:
 
 * an edge's `operations` is the number of parameterised operations on it (0: skip or pooling);

@@ -79,6 +79,26 @@ def test_trainability(network: nn.Module, images: torch.Tensor) -> None:
     assert score != Trainability(seed=4).score(network, images, torch.zeros(5))
 
 
+def test_maps_of_odd_size_are_continued_by_zeros(images: torch.Tensor) -> None:
+    network = _Chain(nn.Conv2d(2, 3, 3, stride=2, padding=1))
+    images = torch.randn(3, 3, 5, 7, dtype=torch.float64)
+    network(images[..., :4, :4].float())
+    network = network.double()
+    f_in, f_out = _features(network, images)
+    g_out = torch.randint(2, f_out.shape, generator=torch.Generator().manual_seed(0),
+                          dtype=torch.int8).double() * 2 - 1  # fmt: skip
+    (g_in,) = torch.autograd.grad(f_out, f_in, g_out)
+    mean = np.zeros((2, 2, 2, 3))  # channel, row and column in a window, channel
+    for n, h, w in np.ndindex(3, 3, 4):
+        for row, column in np.ndindex(2, 2):
+            y, x = 2 * h + row, 2 * w + column
+            if y < 5 and x < 7:
+                mean[:, row, column] += np.outer(g_in[n, :, y, x], g_out[n, :, h, w]) / 36
+    sigma = np.linalg.svd(mean.reshape(8, 3))[1].max()
+    score = Trainability().score(network, images, torch.zeros(3))
+    assert score == pytest.approx(2 - sigma - 1 / sigma, rel=1e-9)
+
+
 def test_names_the_block_that_has_no_score(images: torch.Tensor) -> None:
     def chain(block: nn.Module) -> nn.Module:
         network = _Chain(nn.Conv2d(2, 2, 1), block)

@@ -124,6 +124,27 @@ class Tokens(nn.Module):
         return self.head(self.layer_norm(torch.tanh(x)).mean(1))
 
 
+class Copied(nn.Module):
+    """A class token and positions, copied for every sample; or for another one than it says."""
+
+    def __init__(self, other: bool = False, twice: bool = False) -> None:
+        super().__init__()
+        self.other, self.twice = other, twice
+        self.token = nn.Parameter(torch.randn(1, 1, 5))
+        self.positions = nn.Parameter(torch.randn(5, 5))
+        self.layer, self.norm, self.head = nn.Linear(5, 5), nn.LayerNorm(5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        token = self.token.expand(len(x), -1, -1)
+        if self.other:
+            token = token.flip(0)
+        x = torch.cat([token, x], dim=1) + self.positions.expand(len(x), -1, -1)
+        if self.twice:
+            x = x * self.positions.expand(len(x), -1, -1)
+        x = self.norm(torch.tanh(self.layer(x).cumsum(1)))
+        return self.head(torch.tanh(x).mean(1))
+
+
 class Centred(nn.Module):
     """Couples its samples without a batch normalisation."""
 
@@ -205,6 +226,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
     "re-parametrised": (reparametrised, IMAGES, False),
     "tied": (TiedWeights, (5, 5), False),
     "tokens": (lambda: Tokens(False), (6, 4, 5), False),
+    "copied": (Copied, (6, 4, 5), True),
+    "copied for others": (lambda: Copied(other=True), (6, 4, 5), False),
+    "copied twice": (lambda: Copied(twice=True), (6, 4, 5), False),
     "samples second": (lambda: Tokens(True), (4, 4, 5), False),
     "centred": (Centred, (6, 5), False),
     "hardly centred": (lambda: Centred(1e-5), (6, 5), False),

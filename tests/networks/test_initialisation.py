@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.networks import TransformerLayer, VisionTransformer
 from models.networks.initialisation import Scheme, initialise_
 
 
@@ -50,6 +51,21 @@ def test_the_generator_alone_decides() -> None:
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(first[0].weight, third[0].weight), "repeats must not reuse weights"
+
+
+def test_layer_normalisations_and_what_draws_itself() -> None:
+    first, second = (VisionTransformer(8, [TransformerLayer(1, 16)]) for _ in range(2))
+    state = torch.get_rng_state()
+    for one in (first, second):
+        for p in one.parameters():
+            p.data.fill_(7)
+        initialise_(one, "fan_in", torch.Generator().manual_seed(3))
+    assert torch.equal(torch.get_rng_state(), state)
+    for (name, a), b in zip(first.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert not (a == 7).any(), name
+    assert set(first.norm.weight.tolist()) == {1.0}
+    assert float(first.tokens.positions.detach().std()) == pytest.approx(0.02, rel=0.1)
 
 
 def test_unknown_scheme_and_unknown_parameters() -> None:

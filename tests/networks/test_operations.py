@@ -10,7 +10,7 @@ from models.networks.operations import (
     build_operation,
     factorized_reduce,
 )
-from models.topology import DartsCell, NasBench201Cell
+from models.topology import DartsCell, NasBench201Cell, NdsCell
 
 C = 4
 PARAMETERS = {
@@ -18,17 +18,29 @@ PARAMETERS = {
     "skip_connect": 0,
     "nor_conv_1x1": C * C + 2 * C,
     "nor_conv_3x3": 9 * C * C + 2 * C,
+    "conv_1x1": C * C + 2 * C,
+    "conv_3x3": 9 * C * C + 2 * C,
+    "conv_3x1_1x3": 2 * 3 * C * C + 2 * C,
+    "conv_7x1_1x7": 2 * 7 * C * C + 2 * C,
     "sep_conv_3x3": 2 * (9 * C + C * C + 2 * C),
     "sep_conv_5x5": 2 * (25 * C + C * C + 2 * C),
+    "sep_conv_7x7": 2 * (49 * C + C * C + 2 * C),
+    "dil_sep_conv_3x3": 2 * (9 * C + C * C + 2 * C),
     "dil_conv_3x3": 9 * C + C * C + 2 * C,
     "dil_conv_5x5": 25 * C + C * C + 2 * C,
     "avg_pool_3x3": 0,
     "max_pool_3x3": 0,
+    "max_pool_5x5": 0,
+    "max_pool_7x7": 0,
 }
 
 
-def test_both_spaces_have_their_operations() -> None:
-    assert {*NasBench201Cell.OPERATIONS, *DartsCell.OPERATIONS} == set(OPERATIONS)
+def test_all_spaces_have_their_operations() -> None:
+    of_nds = NdsCell.PARAMETERISED | NdsCell.PARAMETER_FREE
+    assert {*NasBench201Cell.OPERATIONS, *DartsCell.OPERATIONS, *of_nds} == set(OPERATIONS)
+    for name in of_nds:
+        operation = build_operation(name, C)
+        assert any(True for _ in operation.parameters()) == (name in NdsCell.PARAMETERISED)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

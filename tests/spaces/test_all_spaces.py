@@ -20,10 +20,12 @@ from models.export import export
 from models.indicators import Parameters, RankAggregate, SynFlow
 from models.spaces import (
     DartsSpace,
+    MobileNetSpace,
     NasBench101Space,
     NasBench201Space,
     SearchSpace,
     TransNasMicroSpace,
+    VisionTransformerSpace,
 )
 from models.testing import check_space
 
@@ -45,6 +47,8 @@ CASES = {
             {"channels": 2, "cells_per_layer": 1, "stem_stride": 1},
         ),
         Case(NasBench101Space(), {"channels": 8, "modules_per_stack": 1}),
+        Case(MobileNetSpace(), {"reduction": 4}),
+        Case(VisionTransformerSpace(), {"image_size": 8, "patch_size": 4}),
     )
 }
 SMALL = [name for name, case in CASES.items() if case.space.count <= 20_000]

@@ -3,7 +3,6 @@
 import json
 import random
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ import torch
 from scipy.stats import chisquare
 
 from datamodules import DigitsDataModule
-from models import CellClassifier, SamplingSearch
-from models.export import export
+from models import SamplingSearch
+from models.indicators import Parameters
 from models.networks import MobileStage
 from models.spaces import MobileChain, MobileNetSpace, NasBench201Space, space_named
 from models.testing import check_space
@@ -190,23 +189,17 @@ def test_refuses_what_is_not_its_own() -> None:
             method(cell)  # type: ignore[operator]
 
 
-def test_can_be_searched_and_trained(quiet: dict[str, Any]) -> None:
+def test_a_budget_bites(quiet: dict[str, Any]) -> None:
     search = SamplingSearch(
-        DigitsDataModule(), SPACE, samples=3, batch_size=4, network={"reduction": 4}
+        DigitsDataModule(),
+        SPACE,
+        samples=2,
+        indicator=Parameters(),
+        batch_size=4,
+        network={"reduction": 4},
+        sizes={"reduction": 4},
+        budget={"parameters": 600_000, "multiply_adds": 10_000_000},
     )
     pl.Trainer(**quiet | {"max_epochs": -1}).fit(search)
     assert search.counts()["failed"] == 0
-    classifier = CellClassifier(
-        SPACE, SPACE.format(SMALLEST), (1, 8, 8), 10, sizes={"reduction": 2}
-    )
-    trainer = pl.Trainer(**quiet, limit_train_batches=3, limit_val_batches=1)
-    trainer.fit(classifier, datamodule=DigitsDataModule(batch_size=16))
-
-
-@pytest.mark.slow
-def test_can_be_exported(tmp_path: Path) -> None:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package)
-    network = SPACE.network(SMALLEST, 10, 1, reduction=2)
-    export(network, tmp_path / "model.onnx", (1, 8, 8))  # which compares the logits
-    assert (tmp_path / "model.onnx").stat().st_size > 4 * 13_000
+    assert numbers(search.architecture) <= 600_000

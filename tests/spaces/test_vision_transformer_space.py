@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from scipy.stats import chisquare
 
-from datamodules import DigitsDataModule
-from models import CellClassifier, SamplingSearch
 from models.export import export
-from models.indicators import Parameters
 from models.spaces import (
     NasBench201Space,
     TransformerArchitecture,
@@ -187,25 +183,8 @@ def test_refuses_other_values() -> None:
             method(cell)  # type: ignore[operator]
 
 
-def test_can_be_searched_and_trained(quiet: dict[str, Any]) -> None:
-    search = SamplingSearch(DigitsDataModule(), SPACE, samples=3, indicator=Parameters())
-    pl.Trainer(**quiet | {"max_epochs": -1}).fit(search)
-    assert search.counts()["failed"] == 0
-    sizes = {"image_size": 8, "patch_size": 4}
-    classifier = CellClassifier(
-        SPACE,
-        TEXT,
-        (1, 8, 8),
-        10,
-        sizes=sizes,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
-    )
-    trainer = pl.Trainer(**quiet, limit_train_batches=3, limit_val_batches=1)
-    trainer.fit(classifier, datamodule=DigitsDataModule(batch_size=16))
-
-
 @pytest.mark.slow
-def test_can_be_exported(tmp_path: Path) -> None:
+def test_can_be_exported_for_images_of_another_size(tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package)
     network = SPACE.network(DEIT, 10, 1, image_size=16, patch_size=4)
