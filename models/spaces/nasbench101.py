@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import networkx as nx
 import torch
+from torch import Tensor
 
 from models.networks.nasbench101 import NasBench101Network
 from models.spaces.base import ProxySetting, SearchSpace
@@ -72,35 +73,29 @@ class NasBench101Space(SearchSpace[NasBench101Cell]):
     def mutate(self, architecture: NasBench101Cell, generator: torch.Generator) -> NasBench101Cell:
         """Draw a neighbour as the paper's regularised evolution does, but of another class.
 
-        On seven vertices, those that the cell lacks put in unconnected: every edge appears or
-        disappears with probability 1/7, every operation changes with probability 1/5; drawn again
-        until the result is of the space and not isomorphic to the cell. Every cell can follow
-        every other.
+        On seven vertices every edge appears or disappears with probability 1/7, every operation
+        changes with probability 1/5; drawn again until the result is of the space and not
+        isomorphic to the cell. The paper remembers the vertices and edges that are pruned; here
+        they are drawn anew, at random among those that pruning takes away. Every cell can follow
+        every other; a walk that nothing selects stays among cells of three to six vertices, most
+        flips leaving some on no path.
         """
-        old = _own(architecture).canonical()
-        inner = _VERTICES - 2
+        old = _own(architecture)
+        known = old.canonical()
         while True:
-            places = torch.randperm(inner, generator=generator)[: len(old.operations)]
-            kept = [0, *(1 + places.sort().values).tolist(), _VERTICES - 1]
-            edges = (torch.rand(_VERTICES, _VERTICES, generator=generator) < 1 / _VERTICES).tolist()
-            kinds = [_below(len(_OPERATIONS), generator) for _ in range(inner)]
-            changes = (torch.rand(inner, generator=generator) < 1 / inner).tolist()
-            matrix = [
-                [int(edges[s][t]) if s < t else 0 for t in range(_VERTICES)]
-                for s in range(_VERTICES)
-            ]
-            for (i, s), (j, t) in itertools.combinations(enumerate(kept), 2):
-                matrix[s][t] ^= old.matrix[i][j]
-            operations = [_OPERATIONS[kind] for kind in kinds]
-            for place, name in zip(kept[1:-1], old.operations, strict=True):
-                others = [other for other in _OPERATIONS if other != name]
-                changed = others[_below(len(others), generator)]
-                operations[place - 1] = changed if changes[place - 1] else name
+            matrix, kinds = _unpruned(old, generator)
+            flips = torch.rand(_VERTICES, _VERTICES, generator=generator) < 1 / _VERTICES
+            changed = torch.rand(_VERTICES - 2, generator=generator) < 1 / (_VERTICES - 2)
+            others = torch.randint(1, len(_OPERATIONS), (_VERTICES - 2,), generator=generator)
+            matrix = (matrix ^ flips).triu(1)
+            kinds = (kinds + changed * others) % len(_OPERATIONS)
             try:
-                new = NasBench101Cell.pruned(matrix, operations)
+                new = NasBench101Cell.pruned(
+                    matrix.int().tolist(), [_OPERATIONS[kind] for kind in kinds.tolist()]
+                )
             except ValueError:  # no path, or too many edges
                 continue
-            if new.canonical() != old:
+            if new.canonical() != known:
                 return new
 
     def canonical(self, architecture: NasBench101Cell) -> NasBench101Cell:
@@ -139,6 +134,30 @@ class NasBench101Space(SearchSpace[NasBench101Cell]):
 def _totals() -> list[int]:
     """Running sums of the cells of the graphs."""
     return list(itertools.accumulate(graph.cells for graph in cell_graphs()))
+
+
+def _unpruned(cell: NasBench101Cell, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw a matrix (7, 7) and kinds of operations (5,) that pruning makes the cell of.
+
+    A vertex that is added either leads nowhere or is led to by nothing; of the edges that leaves
+    it, each is there with probability 1/2.
+    """
+    last, inner = _VERTICES - 1, len(cell.operations)
+    places = 1 + torch.randperm(last - 1, generator=generator)[:inner].sort().values
+    kept = torch.tensor([0, *places.tolist(), last])
+    on_path = torch.zeros(_VERTICES, dtype=torch.bool)
+    on_path[kept] = True
+    reached = on_path | (torch.rand(_VERTICES, generator=generator) < 0.5)
+    leads = on_path | ~reached
+    # From what is reached only to what is, and to what leads to the output only from what does.
+    allowed = ~(reached[:, None] & ~reached) & ~(~leads[:, None] & leads)
+    matrix = allowed & (torch.rand(_VERTICES, _VERTICES, generator=generator) < 0.5)
+    matrix[kept[:, None], kept] = torch.tensor(cell.matrix, dtype=torch.bool)
+    kinds = torch.randint(len(_OPERATIONS), (last - 1,), generator=generator)
+    kinds[places - 1] = torch.tensor(
+        [_OPERATIONS.index(name) for name in cell.operations], dtype=torch.long
+    )
+    return matrix.triu(1), kinds
 
 
 def _below(stop: int, generator: torch.Generator) -> int:

@@ -18,6 +18,7 @@ from datamodules import DigitsDataModule
 from models import ArchitectureClassifier, SamplingSearch
 from models.export import export
 from models.indicators import Parameters, RankAggregate, SynFlow
+from models.search.costs import Costs
 from models.spaces import (
     DartsSpace,
     MobileNetSpace,
@@ -164,6 +165,30 @@ def test_crossover_and_canonical_stay_in_the_space(case: Case) -> None:
         same = space.canonical(child)
         assert space.parse(space.format(same)) == same
         assert space.canonical(same) == same
+
+
+def test_a_search_under_a_budget(
+    case: Case, tmp_path: Path, trainer: Callable[..., pl.Trainer]
+) -> None:
+    """Half of what is drawn is too large."""
+    images = DigitsDataModule()
+    costs = Costs(case.space, images.in_shape, images.num_classes, case.sizes)
+    drawn = [costs.of(one, ["parameters"])["parameters"] for one in draws(case.space, 15)]
+    bound = sorted(drawn)[7]
+    search = SamplingSearch(
+        images,
+        case.space,
+        samples=3,
+        indicator=Parameters(),
+        batch_size=4,
+        network=case.sizes,
+        sizes=case.sizes,
+        budget={"parameters": bound},
+    )
+    trainer(max_epochs=-1, default_root_dir=tmp_path).fit(search)
+    assert search.finished
+    for architecture in search.kept:
+        assert costs.of(architecture, ["parameters"])["parameters"] <= bound
 
 
 def test_from_a_search_to_a_file(
