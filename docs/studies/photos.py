@@ -4,8 +4,8 @@
 
 For every budget of parameters and every seed, networks of the mobile space are trained by one
 recipe and tested: the one that `EvolutionSearch` finds by the default aggregate, ten random ones
-that keep the budget (mean and best), of these the one with the most multiply–adds and the one that is
-nearest the middle of the space's effective depth and width (the paper's rule), and torchvision's
+that keep the budget (mean and best), of these the one with the most multiply–adds and the one that
+is nearest the middle of the space's effective depth and width (the paper's rule), and torchvision's
 MobileNetV2 and ShuffleNetV2 at the greatest width that the budget allows. `signs` is 15 photos of
 each of ten hand signs for training and the rest for testing; `cifar` is CIFAR-10 as JPEG files.
 
