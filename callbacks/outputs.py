@@ -56,4 +56,4 @@ def _takes(logger: Logger) -> bool:
 def _picture(figure: Figure) -> Image.Image:
     content = io.BytesIO()
     figure.savefig(content, format="png")
-    return Image.open(content)
+    return Image.open(content, formats=["PNG"])

@@ -12,10 +12,18 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("lightning_app", "callbacks", "datamodules", "models")
 # Layer: the layers that it may import, besides itself.
 ALLOWED = {
-    "lightning_app": {"callbacks", "datamodules", "models", "models.classifiers", "models.search"},
+    "lightning_app": {
+        "callbacks",
+        "datamodules",
+        "models",
+        "models.classifiers",
+        "models.indicators",
+        "models.search",
+    },
     "callbacks": {"models.analysis", "models.benchmarks", "models.indicators", "models.topology"},
     "datamodules": set(),
     "models.seeding": set(),
+    "models.schedulers": set(),
     "models.topology": set(),
     "models.networks": {"models.topology"},
     "models.spaces": {"models.networks", "models.topology"},
@@ -41,6 +49,7 @@ ALLOWED = {
         "models.benchmarks",
         "models.indicators",
         "models.networks",
+        "models.schedulers",
         "models.seeding",
         "models.spaces",
         "models.topology",

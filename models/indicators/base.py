@@ -65,5 +65,8 @@ class Indicator(ABC):
 
         Args:
             graphs: of every cell by name, at least one, as `effective_depth_width` takes them.
+
+        Raises:
+            NotImplementedError: an indicator that needs more.
         """
         raise NotImplementedError(f"{self.name} does not score graphs")
