@@ -1,12 +1,13 @@
 """Augmentation of whole batches on their device, drawn per image by (seed, epoch, image)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from datamodules.photo_augmentation import DRAWS
+from datamodules.photo_augmentation import DRAWS, augment_photos
 from datamodules.seeding import Stream, generator
 
 BATCH_STEPS = ("crop", "flip", "cutout", "photo")
@@ -62,6 +63,58 @@ def draw(count: int, in_shape: tuple[int, int, int], padding: int, seed: int, ep
     top, left, flip = below(offsets), below(offsets), below(2).bool()
     row, column = below(height), below(width)
     return Draws(top, left, flip, row, column, torch.rand(count, DRAWS, generator=random))
+
+
+class Augmenter:
+    """Augment whole batches, each image by the draws of its own for the epoch.
+
+    Args:
+        steps: some of `BATCH_STEPS`; others are left to whoever reads the images.
+        in_shape: channels, height and width.
+        count: number of images in the source.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self, steps: frozenset[str], in_shape: tuple[int, int, int], count: int, seed: int
+    ) -> None:
+        self._steps = steps
+        self._in_shape = in_shape
+        self._count = count
+        self._seed = seed
+        self._padding = in_shape[1] // 8 if "crop" in steps else 0
+        self._draws: tuple[int, Draws] | None = None
+
+    def __call__(
+        self, images: Tensor, indices: Tensor, epoch: int, normalise: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Augment a batch, on its device.
+
+        Args:
+            images: uint8 of shape (B, C, H, W).
+            indices: of the images in the source, shape (B,).
+            epoch: whose draws.
+            normalise: uint8 images to normalised ones.
+
+        Returns:
+            Normalised images (B, C, H, W).
+        """
+        draws = self._draws_of(epoch, images.device).select(indices)
+        if self._steps & {"crop", "flip"}:
+            flip = draws.flip if "flip" in self._steps else torch.zeros_like(draws.flip)
+            images = crop_and_flip(images, draws.top, draws.left, flip, self._padding)
+        if "photo" in self._steps:
+            images = augment_photos(images, draws.photo)
+        images = normalise(images)
+        if "cutout" in self._steps:
+            cut_out(images, draws.cutout_row, draws.cutout_column, self._in_shape[1] // 2)
+        return images
+
+    def _draws_of(self, epoch: int, device: torch.device) -> Draws:
+        if self._draws is None or self._draws[0] != epoch or self._draws[1].top.device != device:
+            drawn = draw(self._count, self._in_shape, self._padding, self._seed, epoch)
+            self._draws = (epoch, drawn.to(device))
+        return self._draws[1]
 
 
 def crop_and_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: int) -> Tensor:

@@ -12,10 +12,9 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.augmentation import BATCH_STEPS, Draws, crop_and_flip, cut_out, draw, parse_steps
+from datamodules.augmentation import BATCH_STEPS, Augmenter, parse_steps
 from datamodules.dataset import Batch, EpochSampler, ImageSource, SplitDataset
 from datamodules.folder_source import FolderSource
-from datamodules.photo_augmentation import augment_photos
 from datamodules.seeding import Stream, generator
 from datamodules.splits import published_split, stratified_split
 
@@ -109,7 +108,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self._steps = parse_steps(augment, self.augmentations)
         self._sources: dict[str, ImageSource] = {}
         self._datasets: dict[str, SplitDataset] = {}
-        self._draws: tuple[int, Draws] | None = None
+        self._augment: Augmenter | None = None
         self._affine: tuple[Tensor, Tensor] | None = None
 
     @abstractmethod
@@ -190,20 +189,12 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             epoch: epoch whose augmentation to apply; None: do not augment.
         """
         images, labels, indices = batch
-        steps = self._steps if epoch is not None else frozenset[str]()
-        if epoch is None or not steps & set(BATCH_STEPS):
+        if epoch is None or not self._steps & set(BATCH_STEPS):
             return self.normalise(images), labels
-        padding = self.in_shape[1] // 8 if "crop" in steps else 0
-        draws = self._draws_of(epoch, images.device).select(indices)
-        if steps & {"crop", "flip"}:
-            flip = draws.flip if "flip" in steps else torch.zeros_like(draws.flip)
-            images = crop_and_flip(images, draws.top, draws.left, flip, padding)
-        if "photo" in steps:
-            images = augment_photos(images, draws.photo)
-        images = self.normalise(images)
-        if "cutout" in steps:
-            cut_out(images, draws.cutout_row, draws.cutout_column, self.in_shape[1] // 2)
-        return images, labels
+        if self._augment is None:
+            count = len(self._source("train").labels)
+            self._augment = Augmenter(self._steps, self.in_shape, count, self.seed)
+        return self._augment(images, indices, epoch, self.normalise), labels
 
     def normalise(self, images: Tensor) -> Tensor:
         """Turn uint8 images (…, C, H, W) into float32 of about zero mean and unit variance.
@@ -326,13 +317,6 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             pin_memory=on_gpu,
             persistent_workers=self.num_workers > 0,
         )
-
-    def _draws_of(self, epoch: int, device: torch.device) -> Draws:
-        if self._draws is None or self._draws[0] != epoch or self._draws[1].top.device != device:
-            count = len(self._source("train").labels)
-            padding = self.in_shape[1] // 8 if "crop" in self._steps else 0
-            self._draws = (epoch, draw(count, self.in_shape, padding, self.seed, epoch).to(device))
-        return self._draws[1]
 
 
 def _as_fetched(batch: Any) -> Any:

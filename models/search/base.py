@@ -21,6 +21,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from models.search.describe import public_path
 from models.search.images import ImageSource, digest, draw_batch
+from models.search.resuming import resumable
 from models.search.scoring import Evaluation, attempt
 
 
@@ -303,26 +304,9 @@ class Search(pl.LightningModule):
             ValueError: a checkpoint of something else, or of a search with other settings, on
                 other images or another kind of device.
         """
-        saved = checkpoint.get("search")
-        if saved is None:
-            raise ValueError("ckpt_path: this checkpoint holds no search")
-        if saved["in_round"]:
-            raise ValueError(
-                "ckpt_path: this checkpoint was written inside a round; take one from a round's end"
-            )
-        ours = self.settings()
-        for name in sorted(ours.keys() | saved["settings"].keys()):
-            old, new = saved["settings"].get(name), ours.get(name)
-            if old != new:
-                raise ValueError(
-                    f"ckpt_path: the checkpoint was written with {name}={old!r}, not {new!r}"
-                )
-        if self._drawn and saved.get("drawn", self._drawn) != self._drawn:
-            raise ValueError("ckpt_path: the checkpoint's scores were taken on other images")
-        if self._trainer is not None:  # of another kind of device, scores differ by rounding
-            device = self.trainer.strategy.root_device.type
-            if (other := saved.get("device", device)) != device:
-                raise ValueError(f"ckpt_path: the checkpoint's scores were taken on {other}")
+        device = None if self._trainer is None else self.trainer.strategy.root_device.type
+        ours = {"settings": self.settings(), "drawn": self._drawn, "device": device}
+        saved = resumable(checkpoint, ours)
         self._texts = list(saved["rounds"])
         self.history = [json.loads(text) for text in self._texts]
         self.seconds = saved["seconds"]
