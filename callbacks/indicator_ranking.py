@@ -37,18 +37,21 @@ class IndicatorRanking(pl.Callback):
 
     Reports, for every indicator and dataset, Kendall's τ, Spearman's ρ, nDCG, recall of the top,
     the accuracy of the best-ranked cell and milliseconds per cell, over all cells that the
-    indicator could score (the others are counted): as a table on the terminal, as
-    `indicator_ranking.csv` in the run's folder, as `ranking/<dataset>/<indicator>_kendall`, and as
-    the figures `ranking/score_against_accuracy` and `ranking/accuracy_over_depth_width`. Effective
-    depth and width, in the mean over cells, are compared too where the space has them.
+    indicator could score (the others are counted) and that have an accuracy on the dataset: as a
+    table on the terminal, as `indicator_ranking.csv` in the run's folder, as
+    `ranking/<dataset>/<indicator>_kendall`, and as the figures `ranking/score_against_accuracy` and
+    `ranking/accuracy_over_depth_width`. Effective depth and width, in the mean over cells, are
+    compared too where the space has them.
 
     Args:
-        path: table of trained accuracies, as `NasBench201Lookup` reads it.
+        path: table of trained accuracies; without `columns`, as `NasBench201Lookup` reads it.
         top: share of the cells that counts as the top, in (0, 1].
         aggregates: name to indicators whose log-ranks are added up; compared too.
-        columns: dataset to the column of its accuracy, of a CSV for another space; by default
-            those of NAS-Bench-201.
-        architecture: the column of the architectures in that CSV.
+        columns: dataset to the column of its accuracy, of a CSV for the search's space; by default
+            those of NAS-Bench-201. Where a field is empty, an architecture has no accuracy.
+        architecture: the column of the architectures in that CSV; or several, each of JSON, which
+            make up the JSON object that the space reads. Rows that the space reads as one
+            architecture are one, of their mean accuracy.
 
     Raises:
         FileNotFoundError: nothing at `path`.
@@ -63,7 +66,7 @@ class IndicatorRanking(pl.Callback):
         top: float = 0.1,
         aggregates: dict[str, list[str]] | None = None,
         columns: dict[str, str] | None = None,
-        architecture: str = ARCHITECTURE,
+        architecture: str | list[str] = ARCHITECTURE,
     ) -> None:
         if not 0 < top <= 1:
             raise ValueError(f"top: expected a share in (0, 1], got {top}")
@@ -93,17 +96,22 @@ class IndicatorRanking(pl.Callback):
                     f"IndicatorRanking: aggregates.{name}: expected some of "
                     f"{', '.join(sorted(known))}, got {members}"
                 )
-        self._table = (
+        table = (
             read_csv(self.path, self.architecture, self.columns)
             if self.columns
             else read_table(self.path)
         )
         space = pl_module.space
-        missing = [t for t in map(space.format, pl_module.kept) if t not in self._table]
+        texts = [space.format(architecture) for architecture in pl_module.kept]
+        try:
+            self._table = table.of(space)
+            missing, reason = [text for text in texts if text not in self._table], ""
+        except ValueError as error:
+            missing, reason = texts, f": {error}"
         if missing:
             raise MisconfigurationException(
                 f"IndicatorRanking: path: {self.path} has no architecture {missing[0]} of the "
-                f"space {space.name}"
+                f"space {space.name}{reason}"
             )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -115,7 +123,11 @@ class IndicatorRanking(pl.Callback):
         assert self._table is not None
         space = pl_module.space
         kept = {space.format(architecture): architecture for architecture in pl_module.kept}
-        accuracies = {n: {a: self._table[a][n] for a in kept} for n in self._table.datasets}
+        rows_of = {text: self._table[text] for text in kept}
+        accuracies = {
+            name: {text: row[name] for text, row in rows_of.items() if name in row}
+            for name in self._table.datasets
+        }
         raw = {one.name: pl_module.scores_of(one.name) for one in pl_module.indicators}
         depth_width = depth_width_scores(space, kept)
         scores = oriented(pl_module.indicators, raw, self.aggregates, list(kept))

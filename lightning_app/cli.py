@@ -42,6 +42,10 @@ LOGGER = {
 """Where runs are logged; a config has to give no more than the `name`."""
 
 
+RENAMED = {"CellClassifier": "ArchitectureClassifier"}
+"""Former names of classes, which checkpoints may have."""
+
+
 class ArchitectureCLI(LightningCLI):
     """`lightning fit|validate|test|predict|export --config …`."""
 
@@ -85,7 +89,7 @@ class ArchitectureCLI(LightningCLI):
         given = config.model.class_path
         class_path = arguments.pop("_class_path", given)
         # By name alone: files have moved, and a path that a file holds is not imported.
-        if class_path.rpartition(".")[2] != given.rpartition(".")[2]:
+        if _class_name(class_path) != _class_name(given):
             fail(f"ckpt_path: {path} was written by {class_path}, not {given}")
         if not arguments:
             return
@@ -172,6 +176,12 @@ class ArchitectureCLI(LightningCLI):
             rank_zero_warn("no --ckpt_path: this is the network at initialisation")
 
     before_validate = before_test = before_predict = before_export = _warn_untrained
+
+
+def _class_name(path: str) -> str:
+    """Return the last part of an import path, as it is called today."""
+    name = path.rpartition(".")[2]
+    return RENAMED.get(name, name)
 
 
 def main(args: list[str] | None = None) -> None:

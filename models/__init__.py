@@ -1,6 +1,7 @@
 """LightningModules, and below them topologies, networks, spaces and indicators."""
 
 from models.classifiers import (
+    ArchitectureClassifier,
     CellClassifier,
     DagConvClassifier,
     DagMLPClassifier,
@@ -12,6 +13,7 @@ from models.classifiers import (
 from models.search import DepthWidthFilter, PruningSearch, SamplingSearch
 
 __all__ = [
+    "ArchitectureClassifier",
     "CellClassifier",
     "DagConvClassifier",
     "DagMLPClassifier",

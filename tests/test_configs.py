@@ -1,14 +1,16 @@
 """Every config in `configs/` starts, on small files in the real formats."""
 
+import csv
 import hashlib
 import json
 import pickle
-from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
+import torch
 import yaml
 from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -16,7 +18,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from datamodules import CIFAR10DataModule, DigitsDataModule
 from lightning_app.cli import main
 from models import SamplingSearch
-from models.topology import NasBench201Cell
+from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS
+from models.spaces import SearchSpace, as_space
+from models.spaces.nasbench201 import NasBench201Cells
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 N = 1600  # images to train on
@@ -27,7 +31,7 @@ SMALL = {
     "DagConvClassifier": {"width": 8},
     "DagSpaceClassifier": {"nodes": 3, "repeats": 1, "width": 8},
     "PruningSearch": {"repeats": 1, "batch_size": 8},
-    "CellClassifier": {"sizes.channels": 2},
+    "ArchitectureClassifier": {"sizes.channels": 2},
     "SamplingSearch": {"samples": 8, "batch_size": 8},
     "SupernetClassifier": {"sizes.channels": 2, "sizes.cells_per_stage": 1},
 }
@@ -67,12 +71,22 @@ def write_folder(root: Path, random: np.random.Generator) -> None:
             Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path)
 
 
-def write_table(path: Path) -> None:
-    """Of all cells: one that is drawn and not there is refused."""
-    header = "ArchitectureString,CIFAR10TestAccuracy200Epochs,CIFAR100TestAccuracy200Epochs,"
-    cells = map(NasBench201Cell, product(NasBench201Cell.OPERATIONS, repeat=6))
-    rows = "".join(f"{cell},10,1,0.8\n" for cell in cells)
-    path.write_text(f"{header}ImageNetTestAccuracy200Epochs\n{rows}")
+def write_table(callback: dict[str, Any], space: SearchSpace) -> None:
+    """Of all architectures that may be drawn: one that is not there is refused."""
+    columns = list(callback.get("columns", COLUMNS).values())
+    names = callback.get("architecture", ARCHITECTURE)
+    names = [names] if isinstance(names, str) else names
+    if isinstance(space, NasBench201Cells):
+        texts = [space.format(cell) for cell in space.architectures()]
+    else:
+        generator = torch.Generator().manual_seed(0)
+        texts = [space.format(space.random_architecture(generator)) for _ in range(8)]
+    with Path(callback["path"]).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, *columns])
+        for text in texts:
+            parts = [text] if len(names) == 1 else map(json.dumps, json.loads(text).values())
+            writer.writerow([*parts, *(10 for _ in columns)])
 
 
 @pytest.mark.usefixtures("command_line")
@@ -94,9 +108,10 @@ def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             write_folder(tmp_path, random)
         case _:
             pytest.fail(f"write small files for {data} here")
-    if path.name == "rank_nasbench201.yaml":
+    if path.parent.name == "rank":
         monkeypatch.chdir(tmp_path)
-        write_table(tmp_path / "nasbench201_test_accuracy.csv")
+        (callback,) = config["trainer"]["callbacks"]
+        write_table(callback["init_args"], as_space(config["model"]["init_args"]["space"]))
     fast = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
     changes = [f"--model.init_args.{name}={value}" for name, value in SMALL[model].items()]
     if path.stem.startswith("train_darts"):

@@ -7,21 +7,21 @@ import pytest
 import torch
 from torch import nn
 
-from models import CellClassifier
+from models import ArchitectureClassifier
 from models.export import export
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
 GENOTYPE = (Path(__file__).parent / "data" / "darts_v2.txt").read_text().strip()
 
 
-def cell() -> CellClassifier:
+def cell() -> ArchitectureClassifier:
     sizes = {"channels": 4, "cells_per_stage": 1}
-    return CellClassifier("nasbench201", CELL, (3, 16, 16), 5, sizes=sizes)
+    return ArchitectureClassifier("nasbench201", CELL, (3, 16, 16), 5, sizes=sizes)
 
 
-def darts() -> CellClassifier:
+def darts() -> ArchitectureClassifier:
     sizes = {"channels": 2, "cells": 3, "auxiliary": True}
-    return CellClassifier("darts", GENOTYPE, (3, 32, 32), 5, sizes=sizes, drop_path=0.5)
+    return ArchitectureClassifier("darts", GENOTYPE, (3, 32, 32), 5, sizes=sizes, drop_path=0.5)
 
 
 def images(model: Any, count: int = 7) -> torch.Tensor:

@@ -27,7 +27,7 @@ class Agreement(NamedTuple):
     """ρ, −1 to 1."""
     ndcg: float
     """Discounted gain of the best-ranked `top`, at most 1, with gains 2^accuracy − 1 for accuracies
-    in [0, 1] (VKDNW, arXiv 2502.04975)."""
+    in [0, 1] (VKDNW, arXiv 2502.04975). NaN where a truth is negative, such as −loss."""
     top_recall: float
     """Share of the `top` most accurate that are among the `top` best-ranked, 0 to 1."""
     best_accuracy: float
@@ -68,10 +68,11 @@ def agreement(scores: Sequence[float], accuracies: Sequence[float], top: int) ->
     truth = np.asarray(accuracies, dtype=np.float64)
     order = np.argsort(-ranks, kind="stable")
     best = np.argsort(-truth, kind="stable")[:top]
+    gains = 2 ** (truth / 100) - 1
     return Agreement(
         float(kendalltau(ranks, truth).statistic),
         float(spearmanr(ranks, truth).statistic),
-        float(ndcg_score([2 ** (truth / 100) - 1], [ranks], k=top)),
+        float(ndcg_score([gains], [ranks], k=top)) if min(gains) >= 0 else math.nan,
         len(set(order[:top].tolist()) & set(best.tolist())) / top,
         float(truth[order[0]]),
     )
@@ -88,7 +89,7 @@ def ranking(
 
     Args:
         scores: by indicator, higher is better.
-        accuracies: by dataset, of every architecture that has a score.
+        accuracies: by dataset, of the architectures that have one; the others are left out.
         share: part of the scored architectures that counts as the top, in (0, 1].
         milliseconds: what scores took, by indicator.
         drawn: architectures that were to be scored.
@@ -98,15 +99,21 @@ def ranking(
     """
     rows = []
     for name, own in scores.items():
-        if len(own) < 2:
-            raise ValueError(f"samples: {name} scored {len(own)} of {drawn} cells, expected 2")
         times = milliseconds.get(name) or [float("nan")]
         for dataset, table in accuracies.items():
+            cells = [cell for cell in own if cell in table]
+            if len(cells) < 2:
+                raise ValueError(
+                    f"samples: {name} scored {len(cells)} of {drawn} cells with a {dataset} "
+                    "accuracy, expected 2"
+                )
             found = agreement(
-                list(own.values()), [table[cell] for cell in own], max(1, round(share * len(own)))
+                [own[cell] for cell in cells],
+                [table[cell] for cell in cells],
+                max(1, round(share * len(cells))),
             )
             rows.append(
-                Row(name, dataset, len(own), drawn - len(own), *found, float(np.median(times)))
+                Row(name, dataset, len(cells), drawn - len(own), *found, float(np.median(times)))
             )
     return rows
 
@@ -198,4 +205,6 @@ def as_text(rows: Sequence[Row]) -> str:
 
 def _short(value: float) -> str:
     """Three digits after the point below 1, one above."""
+    if math.isnan(value):
+        return "–"
     return f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}".replace("0.", ".")

@@ -23,7 +23,10 @@ def score_against_accuracy(
     figure = Figure(figsize=(3 * _COLUMNS, 2.5 * height), layout="constrained")
     panels = figure.subplots(height, _COLUMNS, squeeze=False, sharey=True).flat
     for axes, (name, own) in zip(panels, scores.items(), strict=False):
-        axes.scatter(list(own.values()), [accuracies[cell] for cell in own], s=4, alpha=0.5)
+        cells = [cell for cell in own if cell in accuracies]
+        axes.scatter(
+            [own[cell] for cell in cells], [accuracies[cell] for cell in cells], s=4, alpha=0.5
+        )
         axes.set_title(f"{name}, τ = {tau[name]:.2f}", fontsize=9)
         axes.grid(alpha=0.3)
     for axes in list(panels):
@@ -44,7 +47,7 @@ def ranking_figures(
     Args:
         rows: of `ranking`.
         scores: by indicator, higher is better.
-        accuracies: by dataset, of every architecture, per cent.
+        accuracies: by dataset, of the architectures that have one, per cent.
         depth_width: `effective_depth` and `effective_width` of every architecture, or empty.
     """
     dataset, accuracy = next(iter(accuracies.items()))
@@ -52,7 +55,7 @@ def ranking_figures(
     figures = {"score_against_accuracy": score_against_accuracy(scores, accuracy, own)}
     if depth_width:
         depth, width, values = (
-            np.array(list(column.values()))
+            np.array([column[cell] for cell in accuracy])
             for column in (
                 depth_width["effective_depth"],
                 depth_width["effective_width"],

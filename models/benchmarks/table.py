@@ -1,9 +1,12 @@
 """Tables of published accuracies, one row per architecture."""
 
 import csv
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from models.spaces import SearchSpace
 
@@ -17,7 +20,7 @@ class AccuracyTable:
     Isomorphic architectures are separate rows.
 
     Args:
-        rows: at least one architecture, each with an accuracy for every dataset.
+        rows: at least one architecture, each with an accuracy for some of the datasets.
         source: where they come from, for messages.
 
     Attributes:
@@ -27,7 +30,7 @@ class AccuracyTable:
     def __init__(self, rows: Rows, source: str = "table") -> None:
         self.source = source
         self._rows = rows
-        self.datasets = tuple(next(iter(rows.values())))
+        self.datasets = tuple(dict.fromkeys(name for row in rows.values() for name in row))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -47,7 +50,7 @@ class AccuracyTable:
     def rank(self, architecture: str, dataset: str) -> int:
         """Return 1 for the most accurate; equal accuracies share a rank."""
         own = self[architecture][dataset]
-        return 1 + sum(row[dataset] > own for row in self._rows.values())
+        return 1 + sum(row.get(dataset, -math.inf) > own for row in self._rows.values())
 
     def look_up(self, architecture: str) -> dict[str, float]:
         """Return `<dataset>_accuracy` and `<dataset>_rank`; errors as `[]`."""
@@ -59,28 +62,62 @@ class AccuracyTable:
 
     def check_space(self, space: SearchSpace) -> None:
         """Raise ValueError unless the table's architectures are written as the space's are."""
-        text = next(iter(self))
+        self._parsed(space, next(iter(self)))
+
+    def of(self, space: SearchSpace) -> "AccuracyTable":
+        """Return the table with each architecture as `space.format` writes it.
+
+        Rows of one architecture, such as matrices of NAS-Bench-101 that differ in what is pruned,
+        become one, with the mean of their accuracies.
+
+        Raises:
+            ValueError: an architecture that is none of the space.
+        """
+        groups: dict[str, list[Mapping[str, float]]] = {}
+        for text, row in self._rows.items():
+            groups.setdefault(space.format(self._parsed(space, text)), []).append(row)
+        return AccuracyTable({text: _mean(rows) for text, rows in groups.items()}, self.source)
+
+    def architectures(self, space: SearchSpace) -> list[Any]:
+        """List the different architectures in the order of the rows. Raises ValueError as `of`."""
+        return list(dict.fromkeys(self._parsed(space, text) for text in self))
+
+    def _parsed(self, space: SearchSpace, text: str) -> Any:
         try:
-            space.parse(text)
+            return space.parse(text)
         except ValueError as error:
             raise ValueError(
                 f"path: {self.source} is no table of the space {space.name}: {error}"
             ) from None
 
 
-def read_csv(path: Path, architecture: str, columns: Mapping[str, str]) -> AccuracyTable:
+def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: fmean(row[name] for row in rows if name in row) for name in names}
+
+
+def read_csv(
+    path: Path, architecture: str | Sequence[str], columns: Mapping[str, str]
+) -> AccuracyTable:
     """Read a table from a CSV file with a header.
+
+    A field may be empty: that architecture has no accuracy on that dataset; one that has none at
+    all is left out.
 
     Args:
         path: the file.
-        architecture: the column of architectures.
-        columns: dataset to the column of its accuracy, in per cent.
+        architecture: the column of architectures; or several, each of JSON, of which the text is
+            a JSON object by column.
+        columns: dataset to the column of its accuracy, in per cent; none for the architectures
+            alone.
 
     Raises:
         ValueError: no CSV, or a column, a number or all rows are missing.
     """
     try:
-        rows = _rows(path, architecture, columns)
+        rows = _rows(
+            path, [architecture] if isinstance(architecture, str) else architecture, columns
+        )
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"path: {path} is no CSV: {error}") from None
     if not rows:
@@ -88,22 +125,45 @@ def read_csv(path: Path, architecture: str, columns: Mapping[str, str]) -> Accur
     return AccuracyTable(rows, path.name)
 
 
-def _rows(path: Path, architecture: str, columns: Mapping[str, str]) -> dict[str, dict[str, float]]:
+def _rows(
+    path: Path, architecture: Sequence[str], columns: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
     rows: dict[str, dict[str, float]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        missing = {architecture, *columns.values()} - set(reader.fieldnames or ())
+        missing = {*architecture, *columns.values()} - set(reader.fieldnames or ())
         if missing:
             raise ValueError(f"path: {path} has no column {', '.join(sorted(missing))}")
         for row in reader:
+            where = f"path: {path}, line {reader.line_num}"
             try:
-                accuracies = {name: float(row[column]) for name, column in columns.items()}
+                # A short row has None where fields are missing, which float refuses.
+                accuracies = {
+                    name: float(row[column])
+                    for name, column in columns.items()
+                    if row[column] != ""
+                }
                 if not all(map(math.isfinite, accuracies.values())):
                     raise ValueError
             except (TypeError, ValueError):
                 raise ValueError(
-                    f"path: {path}, line {reader.line_num}: expected a number in "
-                    f"{', '.join(columns.values())}"
+                    f"{where}: expected a number in {', '.join(columns.values())}"
                 ) from None
-            rows[row[architecture]] = accuracies
+            if accuracies or not columns:
+                rows[_text(row, architecture, where)] = accuracies
     return rows
+
+
+def _text(row: Mapping[str, str], architecture: Sequence[str], where: str) -> str:
+    """Return an architecture from its column or columns."""
+    if len(architecture) == 1:
+        return row[architecture[0]]
+    fields: dict[str, Any] = {}
+    for column in architecture:
+        try:
+            fields[column] = json.loads(row[column])
+        except (TypeError, ValueError, RecursionError):
+            raise ValueError(
+                f"{where}: expected JSON in {column}, got {row[column]!r:.60}"
+            ) from None
+    return json.dumps(fields)

@@ -34,7 +34,7 @@ class SupernetClassifier(ImageClassifier):
     on images in the order of their class the figures are far too low, and a warning says so.
 
     What comes out is a checkpoint for `SupernetAccuracy`, and no network to predict with: train
-    what was found with `CellClassifier`. Under DDP take the strategy
+    what was found with `ArchitectureClassifier`. Under DDP take the strategy
     `ddp_find_unused_parameters_true`.
 
     Args:
@@ -98,8 +98,8 @@ class SupernetClassifier(ImageClassifier):
         super().setup(stage)
         if stage == "predict":
             raise MisconfigurationException(
-                "SupernetClassifier: a supernet is no one network; train a CellClassifier of an "
-                "architecture and predict with that"
+                "SupernetClassifier: a supernet is no one network; train an ArchitectureClassifier "
+                "of an architecture and predict with that"
             )
 
     def on_fit_start(self) -> None:

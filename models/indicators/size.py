@@ -18,6 +18,7 @@ class Parameters(Indicator):
 
     name = "parameters"
     higher_is_better = True
+    needs = "shapes"
     shares = True
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
@@ -33,6 +34,7 @@ class Layers(Indicator):
 
     name = "layers"
     higher_is_better = True
+    needs = "shapes"
     shares = True
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
@@ -49,6 +51,7 @@ class Flops(Indicator):
 
     name = "flops"
     higher_is_better = True
+    needs = "shapes"
 
     def score(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """One forward pass of two images. Raises ValueError as `Indicator.score`."""

@@ -1,5 +1,6 @@
 """Plain networks: nn.Modules that know nothing of training."""
 
+from models.networks.cost import Latency, latency
 from models.networks.dag import DagConvNet, DagMLP
 from models.networks.dag_population import DagPopulation
 from models.networks.darts import DartsNetworkCifar, DartsNetworkImageNet
@@ -16,9 +17,11 @@ __all__ = [
     "DartsNetworkCifar",
     "DartsNetworkImageNet",
     "DartsSupernet",
+    "Latency",
     "NasBench201Network",
     "NasBench201Supernet",
     "Supernet",
     "SupernetCell",
     "initialise_",
+    "latency",
 ]

@@ -1,4 +1,4 @@
-"""Cost of a network: live parameters, layers and multiply–adds, from shapes alone."""
+"""Cost of a network: live parameters, layers and multiply–adds from shapes, latency measured."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node, get_gradient_edge
 from torch.func import functional_call
+from torch.utils.benchmark import Measurement, Timer
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.networks.meta import shapes_only
 from models.networks.operations import Zero
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -72,10 +74,7 @@ def cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
             count=True,
         )
     except (RuntimeError, NotImplementedError) as error:
-        shape, reason = "×".join(map(str, in_shape)), str(error).splitlines()[0]
-        raise ValueError(
-            f"in_shape: the network cannot take images of {shape}: {reason}"
-        ) from error
+        raise _refusal(in_shape, error) from error
     finally:
         for module in training:
             module.training = True
@@ -93,6 +92,64 @@ def parameters(network: nn.Module, in_shape: Sequence[int]) -> int:
 def multiply_adds(network: nn.Module, in_shape: Sequence[int]) -> int:
     """Count the live multiply–adds of one image. Raises ValueError as `cost`."""
     return cost(network, in_shape).multiply_adds
+
+
+class Latency(NamedTuple):
+    """Time of a forward pass in milliseconds; lower is faster."""
+
+    median: float
+    interquartile_range: float
+    """Of the same; 0 where it is not known."""
+
+
+def latency(
+    network: nn.Module,
+    in_shape: Sequence[int],
+    device: torch.device | str | None = None,
+    compiled: bool = False,
+    batch: int = 1,
+) -> Latency:
+    """Measure how long a forward pass in evaluation mode takes (`torch.utils.benchmark`).
+
+    On one thread, after a pass to warm up, for half a second or so; on a device that works
+    asynchronously until it is done. The network is left on the device it was on, and in its mode.
+
+    Args:
+        network: images (N, C, H, W) to one tensor.
+        in_shape: (C, H, W) of an image.
+        device: where it runs; by default where the network is.
+        compiled: run what `torch.compile` makes of it.
+        batch: images per pass.
+
+    Raises:
+        ValueError: a network that cannot take such images, or a batch below 1.
+    """
+    if batch < 1:
+        raise ValueError(f"batch: expected 1 or more, got {batch}")
+    own = next((p.device for p in network.parameters()), torch.device("cpu"))
+    training = [module for module in network.modules() if module.training]
+    images = torch.zeros(batch, *in_shape, device=device or own)
+    network.eval().to(images.device)
+    run = torch.compile(network) if compiled else network
+    try:
+        with torch.inference_mode():
+            run(images)
+            timer = Timer("run(images)", globals={"run": run, "images": images}, num_threads=1)
+            # One alone may be a single block, which has no spread.
+            blocks = [timer.blocked_autorange(min_run_time=0.05) for _ in range(5)]
+    except (RuntimeError, NotImplementedError) as error:
+        raise _refusal(in_shape, error) from error
+    finally:
+        network.to(own)
+        for module in training:
+            module.training = True
+    (measured,) = Measurement.merge(blocks)
+    return Latency(1000 * measured.median, 1000 * measured.iqr)
+
+
+def _refusal(in_shape: Sequence[int], error: Exception) -> ValueError:
+    shape, reason = "×".join(map(str, in_shape)), str(error).splitlines()[0]
+    return ValueError(f"in_shape: the network cannot take images of {shape}: {reason}")
 
 
 def live_parameters(network: nn.Module, images: Tensor) -> set[Tensor]:
@@ -147,6 +204,7 @@ def _trace(
         torch.inference_mode(False),
         torch.enable_grad(),
         counter if count else nullcontext(),
+        shapes_only(network) if images.is_meta else nullcontext(),
         _recorded(network, operations, dead, calls),
     ):
         output = forward(images)

@@ -53,14 +53,29 @@ class CellModule(nn.Module):
 
     As in the benchmark every operation runs, also one whose output `none` discards; all parameters
     of the network then have a gradient, if only of zero.
+
+    Args:
+        cell: its operations.
+        channels: maps of every node after the input.
+        stride: of the operations on edges that leave the input; 1 elsewhere.
+        build: the module of an operation, from (name, channels, stride).
     """
 
-    def __init__(self, cell: NasBench201Cell, channels: int) -> None:
+    def __init__(
+        self,
+        cell: NasBench201Cell,
+        channels: int,
+        stride: int = 1,
+        build: Callable[[str, int, int], nn.Module] = build_operation,
+    ) -> None:
         super().__init__()
-        self.operations = nn.ModuleList(build_operation(name, channels) for name in cell.operations)
+        self.operations = nn.ModuleList(
+            build(name, channels, stride if source == 0 else 1)
+            for (source, _), name in zip(cell.EDGES, cell.operations, strict=True)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same shape."""
+        """Images of maps (N, C, H, W) to (N, channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
         nodes: dict[int, Tensor] = {0: x}
         for (source, target), operation in zip(NasBench201Cell.EDGES, self.operations, strict=True):
             value = operation(nodes[source])

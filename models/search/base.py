@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
+from models.search.describe import public_path
 from models.search.images import ImageSource, digest, draw_batch
 from models.search.scoring import Evaluation, attempt
 
@@ -65,6 +65,8 @@ class Search(pl.LightningModule):
         self.seconds = 0.0
         self.was_finished = False
         """Whether the checkpoint it was loaded from had nothing left to do."""
+        self.result_path: Path | None = None
+        """Where `architecture.json` was written."""
         self._texts: list[str] = []  # of the first rounds of `history`, as checkpoints have them
         self._evaluations: dict[int, Evaluation] = {}
         self._planned: tuple[int, Sequence[Any]] | None = None
@@ -127,6 +129,10 @@ class Search(pl.LightningModule):
     def evaluation_count(self) -> int:
         """Evaluations in all finished rounds."""
         return sum(entry["evaluated"] for entry in self.history)
+
+    def progress(self) -> dict[str, int]:
+        """What the progress bar shows beside the round."""
+        return {"evaluated": self.evaluation_count + (len(self._evaluations) * self._in_round)}
 
     def probe(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Training images, for callbacks that measure the module."""
@@ -252,9 +258,10 @@ class Search(pl.LightningModule):
     def _write_result(self) -> None:
         """Write `architecture.json` whole or not at all."""
         folder = self.trainer.log_dir  # a broadcast: on every rank
+        path = Path(folder or self.trainer.default_root_dir) / "architecture.json"
+        self.result_path = path
         if not self.trainer.is_global_zero:
             return
-        path = Path(folder or self.trainer.default_root_dir) / "architecture.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".json.tmp")
         text = json.dumps(self.result(), indent=2, ensure_ascii=False, allow_nan=False)
@@ -312,11 +319,3 @@ class Search(pl.LightningModule):
         self.was_finished = self.finished
         if self.finished and self._trainer is not None:
             self.trainer.should_stop = True  # or it would prune once more
-
-
-def public_path(cls: type) -> str:
-    """The shortest import path of a class: `models.PruningSearch`, whichever file holds it."""
-    parts = cls.__module__.split(".")
-    packages = (".".join(parts[:end]) for end in range(1, len(parts)))
-    holds = (p for p in packages if getattr(sys.modules.get(p), cls.__qualname__, None) is cls)
-    return f"{next(holds, cls.__module__)}.{cls.__qualname__}"

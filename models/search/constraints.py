@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.indicators.base import Indicator
+from models.search.budget import Budget
 from models.spaces import SearchSpace
 from models.spaces.sizes import check_sizes
 
@@ -108,23 +109,30 @@ Filter = Constraint | list[Constraint] | None
 
 
 class Filtering:
-    """Several constraints as one, the cheap ones first.
+    """Several constraints and a budget as one, the cheap ones first.
 
     Args:
         constraints: one, several or none.
         space: whose architectures are judged.
         in_shape: (channels, height, width) of an image.
         num_classes: of the data.
+        budget: upper bounds on costs; none by default.
 
     Attributes:
-        refused: how many architectures each constraint refused, by its class's name.
+        refused: how many architectures each constraint refused, by its class's name, and each
+            bound, as `budget.parameters`.
 
     Raises:
         ValueError: something else than constraints, or one that the space cannot be held to.
     """
 
     def __init__(
-        self, constraints: Filter, space: SearchSpace, in_shape: Sequence[int], num_classes: int
+        self,
+        constraints: Filter,
+        space: SearchSpace,
+        in_shape: Sequence[int],
+        num_classes: int,
+        budget: Budget | None = None,
     ) -> None:
         given = constraints if isinstance(constraints, list) else [constraints]
         given = [one for one in given if one is not None]
@@ -133,10 +141,22 @@ class Filtering:
                 raise ValueError(
                     f"filter: expected models.search.Constraint, got {type(one).__name__}"
                 )
-        given.sort(key=lambda one: one.builds_network)
-        self._rules = [
-            (type(one).__name__, one.bind(space, in_shape, num_classes)) for one in given
+        # Shapes cost more than a graph and less than weights; nothing costs more than measuring.
+        ordered = [
+            (
+                2 if one.builds_network else 0,
+                type(one).__name__,
+                one.bind(space, in_shape, num_classes),
+            )
+            for one in given
         ]
+        if budget is not None:
+            ordered += [
+                (3 if name == "budget.latency_ms" else 1, name, keeps)
+                for name, keeps in budget.rules().items()
+            ]
+        ordered.sort(key=lambda one: one[0])
+        self._rules = [(name, keeps) for _, name, keeps in ordered]
         self.refused: Counter[str] = Counter()
 
     def keeps(self, architecture: Any) -> bool:

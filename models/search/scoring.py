@@ -12,6 +12,7 @@ from torch import nn
 from models.indicators.base import Indicator, Proxy
 from models.indicators.shared import Shared
 from models.networks import initialise_
+from models.networks.meta import on_meta
 from models.search.describe import describe, describe_images
 from models.search.images import (
     ImageSource,
@@ -103,6 +104,16 @@ def check_indicators(indicators: Sequence[Indicator], argument: str) -> None:
     names = [one.name for one in indicators]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"{argument}: expected one or more different indicators, got {names}")
+
+
+class _Networks:
+    """The networks of one architecture, and what indicators compute of them."""
+
+    def __init__(self, with_weights: bool) -> None:
+        self.with_weights = with_weights
+        """Whether an indicator needs weights."""
+        self.built: dict[str, nn.Module] = {}
+        self.shared = Shared()
 
 
 class Scorer:
@@ -202,12 +213,17 @@ class Scorer:
 
         One indicator's failure is the architecture's, but leaves the others' scores on record.
         """
+        known = self._known(architecture)
+        missing = [one for one in self.indicators if one.name not in known]
+        networks = _Networks(any(one.needs == "weights" for one in missing))
         scores: dict[str, list[float]] = {}
         errors: list[str] = []
-        built: dict[str, nn.Module] = {}
-        shared = Shared()
         for one in self.indicators:
-            score = attempt(lambda one=one: self._score(one, architecture, built, shared))  # type: ignore[misc]
+            score = (
+                known[one.name]
+                if one.name in known
+                else attempt(lambda one=one: self._score(one, architecture, networks))  # type: ignore[misc]
+            )
             if isinstance(score, str):
                 errors.append(f"{one.name}: {score}")
             else:
@@ -215,23 +231,26 @@ class Scorer:
         evaluation: Evaluation = {"scores": scores} if scores else {}
         return {**evaluation, "error": "; ".join(errors)} if errors else evaluation
 
-    def _score(
-        self, indicator: Indicator, architecture: Any, built: dict[str, nn.Module], shared: Shared
-    ) -> float:
-        described, text = describe(indicator), self.space.format(architecture)
-        known = self._cache.get(described, text) if self._cache is not None else None
-        if known is not None:
-            return known
-        # Indicators leave a network as they found it, so that those of one kind share it.
-        own = indicator.name in self._sources
-        key = indicator.name if own else f"{indicator.proxy} {indicator.initialisation}"
-        if key not in built:
-            built[key] = self._new_network(architecture, indicator)
-        seed_global(self._device, derive_seed(self.seed, "evaluation"))
-        start, saved = time.perf_counter(), shared.saved
-        with shared.opened() if indicator.shares else nullcontext():
-            score = indicator.score(built[key], *self._batch_of(indicator))
-        seconds = time.perf_counter() - start + shared.saved - saved
+    def _known(self, architecture: Any) -> dict[str, float]:
+        """Return the scores that the cache has, by indicator."""
+        if self._cache is None:
+            return {}
+        text = self.space.format(architecture)
+        found = {one.name: self._cache.get(describe(one), text) for one in self.indicators}
+        return {name: score for name, score in found.items() if score is not None}
+
+    def _score(self, indicator: Indicator, architecture: Any, networks: "_Networks") -> float:
+        start, saved = time.perf_counter(), networks.shared.saved
+        graphs = self.space.topologies(architecture) if indicator.needs == "architecture" else {}
+        if graphs:
+            score = indicator.score_graphs(graphs)
+        else:
+            network, batch = self._network_for(indicator, architecture, networks)
+            seed_global(self._device, derive_seed(self.seed, "evaluation"))
+            start = time.perf_counter()
+            with networks.shared.opened() if indicator.shares else nullcontext():
+                score = indicator.score(network, *batch)
+        seconds = time.perf_counter() - start + networks.shared.saved - saved
         self.milliseconds[indicator.name].append(1000 * seconds)
         try:
             value = float(score)
@@ -242,8 +261,29 @@ class Scorer:
         if not math.isfinite(value):
             raise ValueError(f"the score is {value}")
         if self._cache is not None:
-            self._cache.put(described, text, value)
+            self._cache.put(describe(indicator), self.space.format(architecture), value)
         return value
+
+    def _network_for(
+        self, indicator: Indicator, architecture: Any, networks: "_Networks"
+    ) -> tuple[nn.Module, ProxyBatch]:
+        """Return what an indicator scores; those of one kind share it, as they leave it as it was.
+
+        Shapes are read off a network with weights where another indicator needs those anyway.
+        """
+        batch = self._batch_of(indicator)
+        if indicator.needs != "weights" and not networks.with_weights:
+            if "shapes" not in networks.built:
+                channels, classes = self.images.in_shape[0], self.images.num_classes
+                networks.built["shapes"] = on_meta(
+                    lambda: self.space.network(architecture, classes, channels, **self.sizes)
+                ).train()
+            return networks.built["shapes"], ProxyBatch(*(tensor.to("meta") for tensor in batch))
+        own = indicator.name in self._sources
+        key = indicator.name if own else f"{indicator.proxy} {indicator.initialisation}"
+        if key not in networks.built:
+            networks.built[key] = self._new_network(architecture, indicator)
+        return networks.built[key], batch
 
     def _batch_of(self, indicator: Indicator) -> ProxyBatch:
         noise = indicator.proxy == "images" and indicator.inputs == "noise"

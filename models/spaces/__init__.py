@@ -4,6 +4,7 @@ from models.spaces.base import ProxySetting, SearchSpace, SupernetSpace
 from models.spaces.darts import DartsSpace
 from models.spaces.extremes import Extremes
 from models.spaces.genotype import DartsGenotype
+from models.spaces.nasbench101 import NasBench101Space
 from models.spaces.nasbench201 import NasBench201Space
 from models.spaces.nds import NdsGenotype, NdsSpace
 from models.spaces.reading import (
@@ -12,17 +13,20 @@ from models.spaces.reading import (
     read_architecture,
     space_named,
 )
+from models.spaces.transnas_micro import TransNasMicroSpace
 
 __all__ = [
     "DartsGenotype",
     "DartsSpace",
     "Extremes",
+    "NasBench101Space",
     "NasBench201Space",
     "NdsGenotype",
     "NdsSpace",
     "ProxySetting",
     "SearchSpace",
     "SupernetSpace",
+    "TransNasMicroSpace",
     "as_space",
     "as_supernet_space",
     "read_architecture",

@@ -19,7 +19,11 @@ from models.topology import DartsCell, supernet_graph
 
 
 class DartsSpace(SupernetSpace[DartsGenotype]):
-    """Architectures are `DartsGenotype`s: in every node two edges with one operation each."""
+    """Architectures are `DartsGenotype`s: in every node two edges with one operation each.
+
+    Draws and masks are of two different inputs and operations other than `none`; the published
+    genotypes that have a node with one input twice, or a `none`, are read, trained and scored too.
+    """
 
     name = "darts"
     cells = ("normal", "reduce")
@@ -132,12 +136,21 @@ class DartsSpace(SupernetSpace[DartsGenotype]):
         return {name: self.topology(rows) for name, rows in zip(self.cells, mask, strict=True)}
 
     def mask_of(self, architecture: DartsGenotype) -> Tensor:
-        """(2, 14, 8), with two rows per node that keep one operation."""
+        """(2, 14, 8), with two rows per node that keep one operation.
+
+        Raises:
+            ValueError: an input taken twice, or a `none`, which no mask stands for.
+        """
         mask = torch.zeros(2, len(self.edges), len(self.operations), dtype=torch.bool)
         genotype = _own(architecture)
         for rows, cell in zip(mask, (genotype.normal, genotype.reduce), strict=True):
             for i, (operation, source) in enumerate(cell.edges):
                 edge = self.edges.index((source, DartsCell.NODES[i // 2]))
+                if operation == "none" or rows[edge].any():
+                    raise ValueError(
+                        f"architecture: {(operation, source)} into node {self.edges[edge][1]} has "
+                        "no mask: a mask keeps one operation other than none on each edge"
+                    )
                 rows[edge, self.operations.index(operation)] = True
         return mask
 

@@ -34,20 +34,19 @@ _SMALL = {
 Where an indicator is not named, that is four channels, one cell a stage and 32 images."""
 
 
-class NasBench201Space(SupernetSpace[NasBench201Cell]):
-    """Architectures are `NasBench201Cell`s, written `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+class NasBench201Cells(SupernetSpace[NasBench201Cell]):
+    """Spaces of one `NasBench201Cell`, written `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 
-    In a mask an edge that keeps nothing stands for `none`.
+    A subclass names the operations and builds the networks. In a mask an edge that keeps nothing
+    stands for `none`.
     """
 
-    name = "nasbench201"
     cells = ("cell",)
     edges = NasBench201Cell.EDGES
-    operations = NasBench201Cell.OPERATIONS
 
     @property
     def count(self) -> int:
-        """15,625: five operations on six edges."""
+        """As many as there are ways to choose an operation on each of six edges."""
         return math.prod([len(self.operations)] * len(self.edges))
 
     def architectures(self) -> Iterator[NasBench201Cell]:
@@ -75,7 +74,7 @@ class NasBench201Space(SupernetSpace[NasBench201Cell]):
         return NasBench201Cell.parse(value)
 
     def random_architecture(self, generator: torch.Generator) -> NasBench201Cell:
-        """One of the 15,625, uniformly."""
+        """One of all, uniformly."""
         columns = torch.randint(len(self.operations), (len(self.edges),), generator=generator)
         return NasBench201Cell(tuple(self.operations[i] for i in columns.tolist()))
 
@@ -87,15 +86,8 @@ class NasBench201Space(SupernetSpace[NasBench201Cell]):
         operations[edge] = others[int(torch.randint(len(others), (1,), generator=generator))]
         return NasBench201Cell(tuple(operations))
 
-    def proxy(self, size: Literal["small", "paper"], indicator: str) -> ProxySetting:
-        """Return what was measured per indicator, or the benchmark's own networks."""
-        if size == "small":
-            standard = ProxySetting({"channels": 4, "cells_per_stage": 1}, 32)
-            return _SMALL.get(indicator, standard)
-        return ProxySetting({"channels": 16, "cells_per_stage": 5}, 128)
-
     def topology(self, cell: "NasBench201Cell | Tensor") -> "nx.DiGraph[int]":
-        """The graph of an architecture, or of the mask (6, 5) of the cell.
+        """The graph of an architecture, or of the mask (6, operations) of the cell.
 
         Raises:
             ValueError: neither.
@@ -113,13 +105,13 @@ class NasBench201Space(SupernetSpace[NasBench201Cell]):
         )
 
     def topologies(self, architecture: "NasBench201Cell | Tensor") -> "dict[str, nx.DiGraph[int]]":
-        """{"cell": graph} of an architecture or of a full mask (1, 6, 5)."""
+        """{"cell": graph} of an architecture or of a full mask (1, 6, operations)."""
         if isinstance(architecture, NasBench201Cell):
             return {"cell": architecture.graph}
         return {"cell": self.topology(self._full(architecture)[0])}
 
     def mask_of(self, architecture: NasBench201Cell) -> Tensor:
-        """(1, 6, 5); the row of a `none` is empty."""
+        """(1, 6, operations); the row of a `none` is empty."""
         rows = [
             [name == kept != "none" for name in self.operations]
             for kept in _own(architecture).operations
@@ -127,7 +119,7 @@ class NasBench201Space(SupernetSpace[NasBench201Cell]):
         return torch.tensor([rows])
 
     def architecture_of(self, mask: Tensor) -> NasBench201Cell:
-        """The cell of a full mask (1, 6, 5) that keeps at most one operation per edge.
+        """The cell of a full mask (1, 6, operations) that keeps at most one operation per edge.
 
         Raises:
             ValueError: no such mask; names the edge.
@@ -142,6 +134,23 @@ class NasBench201Space(SupernetSpace[NasBench201Cell]):
                 )
             names.append(kept[0] if kept else "none")
         return NasBench201Cell(tuple(names))
+
+    def _full(self, mask: Tensor) -> Tensor:
+        return as_mask(mask, (1, len(self.edges), len(self.operations)), self.operations)
+
+
+class NasBench201Space(NasBench201Cells):
+    """All 15,625 cells of NAS-Bench-201: five operations on six edges."""
+
+    name = "nasbench201"
+    operations = NasBench201Cell.OPERATIONS
+
+    def proxy(self, size: Literal["small", "paper"], indicator: str) -> ProxySetting:
+        """Return what was measured per indicator, or the benchmark's own networks."""
+        if size == "small":
+            standard = ProxySetting({"channels": 4, "cells_per_stage": 1}, 32)
+            return _SMALL.get(indicator, standard)
+        return ProxySetting({"channels": 16, "cells_per_stage": 5}, 128)
 
     def supernet(
         self,
@@ -172,9 +181,6 @@ class NasBench201Space(SupernetSpace[NasBench201Cell]):
         return NasBench201Network(
             _own(architecture), channels, cells_per_stage, num_classes, in_channels
         )
-
-    def _full(self, mask: Tensor) -> Tensor:
-        return as_mask(mask, (1, len(self.edges), len(self.operations)), self.operations)
 
 
 def _own(architecture: NasBench201Cell) -> NasBench201Cell:

@@ -16,6 +16,7 @@ from models.topology.dag_space import enumerate_dags
 from models.topology.darts import DartsCell
 from models.topology.depth_width import DepthWidth, Topology, effective_depth_width, graph_of
 from models.topology.figure import draw_topology
+from models.topology.nasbench101 import NasBench101Cell
 from models.topology.nasbench201 import NasBench201Cell
 from models.topology.nds import NdsCell
 from models.topology.supernet import supernet_graph
@@ -25,6 +26,7 @@ __all__ = [
     "Dag",
     "DartsCell",
     "DepthWidth",
+    "NasBench101Cell",
     "NasBench201Cell",
     "NdsCell",
     "Topology",

@@ -91,15 +91,19 @@ def effective_depth_width(topology: Topology) -> DepthWidth:
 
     per_input = [_count(order, incoming, node, output) for node in inputs]
     variants = sum(paths.variants for paths in per_input)
-    depth = sum(
-        (paths.variants * Fraction(paths.depth) / paths.mass for paths in per_input if paths.mass),
-        start=Fraction(0),
-    )
-    if not depth:
+    total = sum(_weighted_depth(paths) for paths in per_input if paths.mass)
+    if not total:
         return DepthWidth(0.0, 0.0)
-    depth /= variants
-    deep = sum((paths.mass - paths.shallow for paths in per_input), start=Fraction(0))
+    depth = Fraction(total) / variants
+    deep = sum(paths.mass - paths.shallow for paths in per_input)
     return DepthWidth(_to_float(depth), _to_float(deep / depth))
+
+
+def _weighted_depth(paths: _Paths) -> Exact:
+    """Mean depth times the number of path variants: their sum where no edge has a probability."""
+    if paths.mass == paths.variants:
+        return paths.depth
+    return paths.variants * Fraction(paths.depth) / paths.mass
 
 
 def _count(
@@ -148,7 +152,9 @@ def _incoming(graph: "nx.DiGraph[Any]", node: Any) -> list[tuple[Any, int, Exact
     edges: list[tuple[Any, int, Exact]] = []
     for source, data in _edges_into(graph, node):
         operations: Any = data.get("operations")
-        integral = isinstance(operations, int | Integral) and not isinstance(operations, bool)
+        integral = type(operations) is int or (
+            isinstance(operations, Integral) and not isinstance(operations, bool)
+        )
         if not integral or operations < 0:
             raise ValueError(
                 f"topology: edge {source!r}→{node!r} has operations={operations!r}, "

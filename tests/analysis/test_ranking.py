@@ -69,6 +69,17 @@ def test_ranking_counts_failures_and_takes_the_median_time() -> None:
         ranking({"few": {"a": 1.0}}, table, 0.5, {}, 3)
 
 
+def test_cells_without_an_accuracy_are_left_out_and_losses_have_no_gain() -> None:
+    scores = {"one": {"a": 1.0, "b": 2.0, "c": 0.0, "d": 3.0}}
+    table = {"d1": {"a": 10.0, "c": 5.0, "d": 30.0}, "−loss": {"a": -2.0, "b": -1.0, "c": -3.0}}
+    first, second = ranking(scores, table, 0.5, {}, drawn=5)
+    assert (first.cells, first.failed, first.kendall) == (3, 1, 1.0)
+    assert first.ndcg == pytest.approx(1)
+    assert (second.cells, second.kendall, second.best_accuracy) == (3, 1.0, -1.0)
+    assert math.isnan(second.ndcg)
+    assert "1.000/–" in as_text([first, second])
+
+
 def test_an_aggregate_counts_directions() -> None:
     parts = [Parameters(), NTKConditionNumber()]
     scores = {

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from models.benchmarks import read_csv
 from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS, read_table
+from models.spaces import DartsSpace, NasBench101Space, NasBench201Space, TransNasMicroSpace
 
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
 MIDDLE = BEST.replace("none", "skip_connect")
@@ -100,3 +102,73 @@ def test_the_whole_space_is_in_the_table(shared_data: Path) -> None:
     best = max(table, key=lambda cell: table[cell]["cifar10"])
     assert table.rank(best, "cifar10") == 1
     assert table[best]["cifar10"] == pytest.approx(94.37, abs=0.01)
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_field_may_be_empty(tmp_path: Path) -> None:
+    """An architecture without an accuracy on a dataset; without any it is left out."""
+    path = write(tmp_path / "t.csv", "net,one,two", "a,1,", "b,2,5", "c,,", "d,3,4")
+    table = read_csv(path, "net", {"x": "one", "y": "two"})
+    assert list(table) == ["a", "b", "d"]
+    assert table.datasets == ("x", "y")
+    assert table["a"] == {"x": 1.0}
+    assert table.look_up("a") == {"x_accuracy": 1.0, "x_rank": 3.0}
+    assert table.rank("d", "y") == 2
+    assert list(read_csv(path, "net", {})) == ["a", "b", "c", "d"]
+
+
+def test_an_architecture_of_several_columns(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "depth,heads,top1", '12,"[3, 4]",75', '13,"[4, 3]",76')
+    table = read_csv(path, ["depth", "heads"], {"imagenet": "top1"})
+    assert list(table) == ['{"depth": 12, "heads": [3, 4]}', '{"depth": 13, "heads": [4, 3]}']
+    bad = write(tmp_path / "bad.csv", "depth,heads", "12,x", "13,")
+    with pytest.raises(ValueError, match="line 2: expected JSON in heads, got 'x'"):
+        read_csv(bad, ["depth", "heads"], {})
+
+
+def test_rows_of_one_architecture_are_one(tmp_path: Path) -> None:
+    """NAS-Bench-101's records name matrices that are not pruned."""
+    space = NasBench101Space()
+    names = ["module_adjacency", "module_operations"]
+    whole = '"[[0, 1, 1], [0, 0, 0], [0, 0, 0]]","[""input"", ""maxpool3x3"", ""output""]"'
+    rows = ('"[[0, 1], [0, 0]]","[""input"", ""output""]",80', f"{whole},82")
+    table = read_csv(write(tmp_path / "t.csv", ",".join([*names, "a"]), *rows), names, {"x": "a"})
+    assert len(table) == 2
+    own = table.of(space)
+    (cell,) = table.architectures(space)
+    assert dict(own[space.format(cell)]) == {"x": 81.0}
+    assert len(own) == 1
+    with pytest.raises(ValueError, match="no table of the space darts: DARTS genotype"):
+        table.of(DartsSpace())
+
+
+TABLES = {
+    "nasbench201_validation_accuracy": (
+        NasBench201Space(),
+        "architecture",
+        ["cifar10_valid_200_epochs", "cifar10_valid_12_epochs", "seconds_12_epochs"],
+        15_625,
+    ),
+    "transnas_micro": (TransNasMicroSpace(), "architecture", ["class_object"], 4_096),
+    "nasbench101_sample": (
+        NasBench101Space(),
+        ["module_adjacency", "module_operations"],
+        ["validation_accuracy"],
+        169,
+    ),
+    "darts_sample": (DartsSpace(), "genotype", ["cifar10_accuracy"], 500),
+}
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_published_accuracies(shared_data: Path, name: str) -> None:
+    space, architecture, columns, count = TABLES[name]
+    path = shared_data / f"{name}.csv"
+    table = read_csv(path, architecture, {column: column for column in columns}).of(space)
+    assert len(table) == count
+    assert table.datasets == tuple(columns)

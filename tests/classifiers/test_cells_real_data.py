@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from datamodules import ImageFolderDataModule
-from models import CellClassifier
+from models import ArchitectureClassifier
 from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS
 
 EPOCHS = 3
@@ -26,7 +26,7 @@ def cell_of_rank(table: Path, rank: int) -> str:
 def accuracy(cell: str, data: ImageFolderDataModule) -> float:
     """Test accuracy after a few epochs at C = 8, N = 1."""
     torch.manual_seed(0)
-    model = CellClassifier(
+    model = ArchitectureClassifier(
         "nasbench201",
         cell,
         data.in_shape,

@@ -14,7 +14,7 @@ from torch import nn
 
 from datamodules import DigitsDataModule
 from lightning_app.cli import main
-from models import CellClassifier, PruningSearch, SamplingSearch, SupernetAccuracy
+from models import ArchitectureClassifier, PruningSearch, SamplingSearch, SupernetAccuracy
 from models.classifiers.supernet_classifier import SupernetClassifier
 from models.indicators import EffectiveDepth, RankAggregate
 from models.search import NetworkSource, draw_batch
@@ -153,7 +153,7 @@ def test_files_that_are_no_supernet(checkpoint: Path, tmp_path: Path) -> None:
         broken.write_bytes(content)
         with pytest.raises(ValueError, match=r"^checkpoint: .* is damaged, or no checkpoint$"):
             SupernetAccuracy(str(broken))
-    cell = CellClassifier("nasbench201", CELL, (1, 8, 8), 10, SIZES)
+    cell = ArchitectureClassifier("nasbench201", CELL, (1, 8, 8), 10, SIZES)
     with pytest.raises(ValueError, match=r"^checkpoint: .* is not of a SupernetClassifier$"):
         SupernetAccuracy(str(train(tmp_path / "cell.ckpt", cell)))
 

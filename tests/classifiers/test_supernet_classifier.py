@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from datamodules import DigitsDataModule
 from lightning_app.process_group import leave_group_at_exit
-from models import CellClassifier, SupernetClassifier
+from models import ArchitectureClassifier, SupernetClassifier
 from models.export import export
 from models.seeding import generator
 from models.spaces import DartsSpace, NasBench201Space
@@ -205,7 +205,7 @@ def test_checkpoint_loads_without_arguments(tmp_path: Path, trainer: Any) -> Non
 
 def test_checkpoints_of_something_else_are_refused(tmp_path: Path, trainer: Any) -> None:
     path = tmp_path / "other.ckpt"
-    cell = CellClassifier("nasbench201", CELL, (1, 8, 8), 10, SIZES)
+    cell = ArchitectureClassifier("nasbench201", CELL, (1, 8, 8), 10, SIZES)
     for other, message in (
         (supernet("darts"), "ckpt_path: the checkpoint is of the space darts, not nasbench201"),
         (cell, "ckpt_path: this checkpoint holds no supernet"),

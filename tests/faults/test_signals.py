@@ -25,7 +25,7 @@ NAMES = {"SIGTERM": "SIGTERM", "SIGINT": "Ctrl-C"}
     ("kind", "where", "count", "sign"),
     [
         ("fit", FIT, 50, "SIGINT"),
-        ("drop_path", ("models", "CellClassifier"), 15, "SIGTERM"),
+        ("drop_path", ("models", "ArchitectureClassifier"), 15, "SIGTERM"),
         ("pruning", SEARCH, 20, "SIGTERM"),
         ("sampling", SEARCH, 6, "SIGINT"),
     ],

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from lightning_app.cli import main
-from models import CellClassifier
+from models import ArchitectureClassifier
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 CONFIG = str(CONFIGS / "train_digits.yaml")
@@ -46,7 +46,7 @@ def test_from_a_search_to_predictions() -> None:
     main(["fit", "--config", CONFIG, *fit, "--model.architecture", found])
     run = Path("runs/train_digits/version_0")
     path = run / "checkpoints" / "last.ckpt"
-    model = CellClassifier.load_from_checkpoint(path, weights_only=True).eval()
+    model = ArchitectureClassifier.load_from_checkpoint(path, weights_only=True).eval()
     assert model.text in Path(found).read_text()
 
     digits = load_digits()
@@ -103,3 +103,17 @@ def test_what_cannot_be_exported(capsys: pytest.CaptureFixture[str]) -> None:
     search = str(CONFIGS / "search" / "quickstart.yaml")
     line = error(capsys, "export", "--config", search, "--trainer.callbacks", "null")
     assert line == "model: a search has no network to export; train what it found"
+
+
+@pytest.mark.usefixtures("command_line")
+def test_the_former_name_in_a_config_and_in_a_checkpoint() -> None:
+    """The class was `CellClassifier`."""
+    path = train()
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["hyper_parameters"]["_class_path"] = "models.CellClassifier"
+    torch.save(checkpoint, "old.ckpt")
+    main(["test", "--config", CONFIG, *BARE, "--ckpt_path", "old.ckpt"])
+    old = Path("old.yaml")
+    old.write_text(Path(CONFIG).read_text().replace("ArchitectureClassifier", "CellClassifier"))
+    for file in ("old.ckpt", str(path)):
+        main(["test", "--config", str(old), *BARE, "--ckpt_path", file])

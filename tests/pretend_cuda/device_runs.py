@@ -18,7 +18,7 @@ from callbacks import DagSpaceReport, NNGPMonitor, NTKMonitor, PredictionWriter,
 from datamodules import DigitsDataModule
 from lightning_app.strategy import SearchStrategy
 from models import (
-    CellClassifier,
+    ArchitectureClassifier,
     DagConvClassifier,
     DagMLPClassifier,
     DagSpaceClassifier,
@@ -143,11 +143,11 @@ def _sgd(parameters: Any) -> torch.optim.Optimizer:
     return SGD(parameters, lr=0.05, momentum=0.9)
 
 
-def darts_classifier(in_shape: Sequence[int], **sizes: Any) -> CellClassifier:
+def darts_classifier(in_shape: Sequence[int], **sizes: Any) -> ArchitectureClassifier:
     """A small network of the DARTS space with drop-path."""
     space = DartsSpace()
     text = space.format(space.random_architecture(torch.Generator().manual_seed(0)))
-    return CellClassifier(
+    return ArchitectureClassifier(
         space, text, in_shape, 10, {"cells": 3, **sizes}, drop_path=0.5, optimizer=_sgd
     )
 
@@ -159,7 +159,7 @@ def classifiers() -> dict[str, Callable[[], pl.LightningModule]]:
     return {
         "mlp": lambda: DagMLPClassifier(DAG, SHAPE, 10, width=8, loss="mse", **shared),
         "convnet": lambda: DagConvClassifier(DAG, SHAPE, 10, width=2, batch_norm=True, **shared),
-        "cell": lambda: CellClassifier("nasbench201", CELL, SHAPE, 10, cell, **shared),
+        "cell": lambda: ArchitectureClassifier("nasbench201", CELL, SHAPE, 10, cell, **shared),
         "space": lambda: DagSpaceClassifier(
             SHAPE, 10, dags=[DAG, "2_02_002"], width=8, repeats=2, **shared
         ),

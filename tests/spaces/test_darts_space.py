@@ -1,5 +1,6 @@
 """The DARTS space against the golden file, and its errors."""
 
+import csv
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -123,3 +124,28 @@ def test_shapes_and_foreign_architectures() -> None:
 def test_edges_follow_the_groups() -> None:
     assert all(a[1] == b[0] for a, b in pairwise(SPACE.edge_groups))
     assert SPACE.edge_groups[-1][1] == len(SPACE.edges)
+
+
+def test_published_genotypes_with_none_or_an_input_twice_have_networks_and_no_mask() -> None:
+    pairs = (("sep_conv_3x3", 0), ("skip_connect", 1)) * 3
+    for last in ((("none", 0), ("max_pool_3x3", 1)), (("dil_conv_3x3", 0), ("max_pool_3x3", 0))):
+        cell = DartsCell((*pairs, *last))
+        genotype = DartsGenotype(cell, cell)
+        assert SPACE.parse(SPACE.format(genotype)) == genotype
+        network = SPACE.network(genotype, 5, 3, channels=2, cells=3)
+        assert network(torch.randn(2, 3, 16, 16)).shape == (2, 5)
+        near = SPACE.mutate(genotype, torch.Generator().manual_seed(0))
+        assert near != genotype
+        with pytest.raises(ValueError, match="into node 5 has no mask"):
+            SPACE.mask_of(genotype)
+
+
+@pytest.mark.real_data
+def test_the_published_sample_is_read(shared_data: Path) -> None:
+    with (shared_data / "darts_sample.csv").open(newline="") as file:
+        genotypes = [SPACE.parse(row["genotype"]) for row in csv.DictReader(file)]
+    assert len(set(genotypes)) == 500
+    assert any(name == "none" for one in genotypes for name, _ in one.normal.edges)
+    for genotype in genotypes:
+        assert SPACE.parse(SPACE.format(genotype)) == genotype
+        assert set(SPACE.topologies(genotype)) == {"normal", "reduce"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from models.topology import DartsCell, NasBench201Cell
+from models.topology import DartsCell, NasBench201Cell, effective_depth_width
 
 CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 PAIRS = [
@@ -77,9 +77,8 @@ def test_darts_edges_are_ordered_as_the_field_does() -> None:
 @pytest.mark.parametrize(
     ("index", "pair", "message"),
     [
-        (0, ("none", 0), "unknown operation 'none' into node 2; allowed: skip_connect"),
+        (0, ("pool", 0), "unknown operation 'pool' into node 2; allowed: none, skip_connect"),
         (2, ("sep_conv_3x3", 3), r"\('sep_conv_3x3', 3\) enters node 3; its inputs are 0 to 2"),
-        (1, ("skip_connect", 0), "node 2 takes input 0 twice"),
         (4, "sep_conv_3x3", "'sep_conv_3x3' is not a pair"),
         (4, ("sep_conv_3x3", True), r"\('sep_conv_3x3', True\) is not a pair"),
     ],
@@ -94,3 +93,17 @@ def test_darts_refusals(index: int, pair: Any, message: str) -> None:
 def test_darts_takes_eight_pairs() -> None:
     with pytest.raises(ValueError, match=r"expected 8 .* got 7"):
         DartsCell.parse(PAIRS[:7])
+
+
+def test_darts_cell_as_published_samples_have_it() -> None:
+    """One input twice is two parallel edges; `none` is no edge."""
+    pairs = [("sep_conv_3x3", 0), ("skip_connect", 0), ("none", 2), ("max_pool_3x3", 2), *PAIRS[4:]]
+    cell = DartsCell.parse(pairs)
+    graph = cell.graph
+    assert graph.number_of_edges(0, 2) == 2
+    assert graph.number_of_edges(2, 3) == 1
+    assert (1, 2) in graph.graph["removed"]
+    assert (2, 3) not in graph.graph["removed"]
+    few = DartsCell.parse([("none", 0), ("none", 1)] * 3 + [("sep_conv_3x3", 0), ("none", 0)])
+    # 0 → 5 → 6 is the only path
+    assert effective_depth_width(few.graph) == (1, 1)

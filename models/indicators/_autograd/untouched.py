@@ -30,7 +30,8 @@ def untouched(network: nn.Module, device: torch.device) -> Iterator[None]:
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
-    snapshots = [_Snapshot(group) for group in _alike([buffer for _, _, buffer in buffers])]
+    valued = [buffer for _, _, buffer in buffers if not buffer.is_meta]
+    snapshots = [_Snapshot(group) for group in _alike(valued)]
     accelerators = [device] if device.type not in ("cpu", "meta") else []
     with torch.random.fork_rng(accelerators, device_type=device.type if accelerators else "cuda"):
         try:
@@ -92,7 +93,7 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
     with ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
-        for kind in {"cpu", device.type}:
+        for kind in {"cpu", device.type} - {"meta"}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         try:
             for backend in backends:

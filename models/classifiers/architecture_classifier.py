@@ -23,7 +23,7 @@ MOBILE = 600_000_000
 """Multiply–adds that a network may have in ImageNet's mobile setting, images of 224×224."""
 
 
-class CellClassifier(ImageClassifier):
+class ArchitectureClassifier(ImageClassifier):
     """The network that a search space builds of one architecture, trained from scratch.
 
     Minimises cross-entropy, of the auxiliary head too where there is one. `train/loss` is that of
@@ -32,7 +32,7 @@ class CellClassifier(ImageClassifier):
     one of another architecture is refused.
 
     Args:
-        space: a search space, or its name: `nasbench201`, `darts`.
+        space: a search space, or its name, such as `nasbench201`.
         architecture: as the space writes it, or the path of a search's `architecture.json`.
         in_shape: (channels, height, width) of an image.
         num_classes: number of classes.
@@ -231,3 +231,7 @@ def _cost(network: nn.Module, in_shape: Sequence[int]) -> Cost:
 
 def _size(in_shape: Sequence[int]) -> str:
     return "×".join(map(str, in_shape))
+
+
+CellClassifier = ArchitectureClassifier
+"""The former name, which configs and checkpoints may still have."""

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import NTKMonitor, TopologyMonitor
 from datamodules import DigitsDataModule
-from models import CellClassifier
+from models import ArchitectureClassifier
 from models.spaces import NasBench201Space
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
@@ -34,18 +34,18 @@ def sgd(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.1)
 
 
-def cell(**kwargs: Any) -> CellClassifier:
+def cell(**kwargs: Any) -> ArchitectureClassifier:
     sizes = {"channels": 4, "cells_per_stage": 1}
     arguments = {"sizes": sizes, "optimizer": sgd} | kwargs
-    return CellClassifier(
+    return ArchitectureClassifier(
         "nasbench201", arguments.pop("architecture", CELL), (1, 8, 8), 10, **arguments
     )
 
 
-def darts(**kwargs: Any) -> CellClassifier:
+def darts(**kwargs: Any) -> ArchitectureClassifier:
     sizes = {"channels": 2, "cells": 3, "auxiliary": True}
     arguments = {"sizes": sizes, "optimizer": sgd} | kwargs
-    return CellClassifier("darts", GENOTYPE, (3, 32, 32), 10, **arguments)
+    return ArchitectureClassifier("darts", GENOTYPE, (3, 32, 32), 10, **arguments)
 
 
 def digits() -> DigitsDataModule:
@@ -122,22 +122,22 @@ def test_published_sizes_are_said(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     caplog.set_level("INFO", logger.name)
     sizes = {"stem": "imagenet", "auxiliary": True}
-    model = CellClassifier("darts", GENOTYPE, (3, 224, 224), 1000, sizes=sizes)
+    model = ArchitectureClassifier("darts", GENOTYPE, (3, 224, 224), 1000, sizes=sizes)
     logger.addHandler(caplog.handler)
     model._report_size()
     logger.removeHandler(caplog.handler)
     assert "4,718,752 parameters and " in caplog.text
     assert ", 529.9 M multiply–adds for an image of 3×224×224" in caplog.text
-    cifar = CellClassifier("darts", GENOTYPE, (3, 32, 32), 10)
+    cifar = ArchitectureClassifier("darts", GENOTYPE, (3, 32, 32), 10)
     assert sum(p.numel() for p in cifar.parameters()) == 3_349_342
-    benchmark = CellClassifier("nasbench201", CELL, (3, 32, 32), 10)
+    benchmark = ArchitectureClassifier("nasbench201", CELL, (3, 32, 32), 10)
     assert benchmark.cost.multiply_adds > 1e7
 
 
 def test_too_large_for_the_mobile_setting() -> None:
     sizes = {"stem": "imagenet", "channels": 52}
     with pytest.warns(UserWarning, match=r"6\d\d\.\d M multiply–adds: .* less than 600 M"):
-        CellClassifier("darts", GENOTYPE, (3, 224, 224), 1000, sizes=sizes)._report_size()
+        ArchitectureClassifier("darts", GENOTYPE, (3, 224, 224), 1000, sizes=sizes)._report_size()
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ def test_too_large_for_the_mobile_setting() -> None:
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
     given = {"space": "nasbench201", "architecture": CELL, "in_shape": (1, 8, 8), "num_classes": 10}
     with pytest.raises(ValueError, match=message):
-        CellClassifier(**given | arguments)
+        ArchitectureClassifier(**given | arguments)
 
 
 def test_an_auxiliary_head_needs_its_images() -> None:
     sizes = {"channels": 2, "cells": 3, "auxiliary": True}
     with pytest.raises(ValueError, match="in_shape: the network cannot take images of 3×8×8: "):
-        CellClassifier("darts", GENOTYPE, (3, 8, 8), 10, sizes=sizes)
+        ArchitectureClassifier("darts", GENOTYPE, (3, 8, 8), 10, sizes=sizes)
 
 
 # Checkpoints --------------------------------------------------------------------------------------
@@ -174,14 +174,16 @@ def test_checkpoint_loads_without_arguments(tmp_path: Path, trainer: Any) -> Non
     path = tmp_path / "model.ckpt"
     file = tmp_path / "architecture.json"
     file.write_text('{"architecture": "' + CELL + '", "space": "nasbench201"}')
-    model = CellClassifier(NasBench201Space(), str(file), (1, 8, 8), 10, sizes={"channels": 4})
+    model = ArchitectureClassifier(
+        NasBench201Space(), str(file), (1, 8, 8), 10, sizes={"channels": 4}
+    )
     run = trainer(limit_train_batches=1)
     run.fit(model, digits())
     run.save_checkpoint(path)
     file.unlink()  # a checkpoint does not depend on it
     stored = torch.load(path, weights_only=True)["hyper_parameters"]
     assert (stored["space"], stored["architecture"]) == ("nasbench201", CELL)
-    loaded = CellClassifier.load_from_checkpoint(path, weights_only=True)
+    loaded = ArchitectureClassifier.load_from_checkpoint(path, weights_only=True)
     assert loaded.architecture == model.architecture
     assert loaded.topology() is loaded.architecture.graph
     images, _ = batch(channels=1, size=8)
@@ -202,14 +204,16 @@ def test_images_of_another_size_are_noticed(tmp_path: Path, trainer: Any) -> Non
     run = trainer(limit_train_batches=1)
     run.fit(darts(sizes={"channels": 2, "cells": 3}), DataLoader(TensorDataset(*batch()), 8))
     run.save_checkpoint(tmp_path / "model.ckpt")
-    other = CellClassifier("darts", GENOTYPE, (3, 16, 16), 10, sizes={"channels": 2, "cells": 3})
+    other = ArchitectureClassifier(
+        "darts", GENOTYPE, (3, 16, 16), 10, sizes={"channels": 2, "cells": 3}
+    )
     images = DataLoader(batch(size=16)[0], 8)
     with pytest.warns(UserWarning, match="trained on images of 3×32×32, now given 3×16×16"):
         trainer().predict(other, images, ckpt_path=tmp_path / "model.ckpt")
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, trainer: Any) -> None:
-    def run(until: int, path: Path | None = None) -> tuple[pl.Trainer, CellClassifier]:
+    def run(until: int, path: Path | None = None) -> tuple[pl.Trainer, ArchitectureClassifier]:
         torch.manual_seed(1 if path is None else 99)
         model = darts(drop_path=0.4)
 
@@ -239,7 +243,7 @@ def test_averaged_weights_are_what_is_kept(tmp_path: Path, trainer: Any) -> None
             if trainer.current_epoch == 1:
                 trainer.save_checkpoint(path)
 
-    def run(ckpt_path: Path | None = None) -> CellClassifier:
+    def run(ckpt_path: Path | None = None) -> ArchitectureClassifier:
         torch.manual_seed(1 if ckpt_path is None else 99)
         model = darts(drop_path=0.2)
         average = EMAWeightAveraging(decay=0.9)
@@ -249,7 +253,7 @@ def test_averaged_weights_are_what_is_kept(tmp_path: Path, trainer: Any) -> None
         return model
 
     expected = run()
-    loaded = CellClassifier.load_from_checkpoint(path, weights_only=True)
+    loaded = ArchitectureClassifier.load_from_checkpoint(path, weights_only=True)
     content = torch.load(path, weights_only=True)
     weights = content["current_model_state"]
     assert not torch.equal(loaded.network.stem[0].weight, weights["network.stem.0.weight"])
@@ -283,7 +287,7 @@ def test_compiled_is_the_same_network(
     assert evaluated.network._compiled_call_impl is None
     for ours, theirs in zip(compiled.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
-    loaded = CellClassifier.load_from_checkpoint(
+    loaded = ArchitectureClassifier.load_from_checkpoint(
         tmp_path / "compiled.ckpt", weights_only=True, compile=False
     )
     assert same(loaded, compiled)

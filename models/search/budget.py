@@ -1,0 +1,82 @@
+"""A budget: upper bounds on what the network that will be trained costs."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.search.costs import COSTS, Costs
+
+
+class Budget:
+    """Upper bounds on costs; architectures above one of them are refused unscored.
+
+    Args:
+        bounds: cost to its upper bound, itself included; none by default.
+        costs: of the networks that will be trained.
+
+    Attributes:
+        bounds: cost to bound, the cost that is cheapest to find out first.
+
+    Raises:
+        ValueError: an unknown cost, or a bound that is no finite number above 0.
+    """
+
+    def __init__(self, bounds: Mapping[str, float] | None, costs: Costs) -> None:
+        checked = {} if bounds is None else check_bounds(bounds)
+        self.bounds = {name: checked[name] for name in COSTS if name in checked}
+        self.costs = costs
+
+    @property
+    def measures(self) -> bool:
+        """Whether a decision needs a measured latency, and so the processes of a running fit."""
+        return "latency_ms" in self.bounds and self.costs.measures
+
+    def rules(self) -> dict[str, Callable[[Any], bool]]:
+        """Return whether an architecture keeps each bound, by `budget.<cost>`, cheapest first."""
+        return {f"budget.{name}": self._rule(name, bound) for name, bound in self.bounds.items()}
+
+    def _rule(self, name: str, bound: float) -> Callable[[Any], bool]:
+        # A network of which nothing is live costs nothing and computes nothing.
+        least = 0.0 if name == "latency_ms" else 1.0
+        return lambda architecture: least <= self.costs.of(architecture, [name])[name] <= bound
+
+    def refuses(self, architecture: Any) -> str | None:
+        """Return the bound that refuses an architecture, such as `budget.parameters`, or None.
+
+        An architecture whose network computes nothing, without a path from input to output, is
+        refused by a bound on parameters or multiply–adds.
+        """
+        rules = self.rules().items()
+        return next((name for name, keeps in rules if not keeps(architecture)), None)
+
+    def doubt(self, architecture: Any) -> str | None:
+        """Return a remark where a latency's spread is larger than its distance to the bound."""
+        bound = self.bounds.get("latency_ms")
+        if bound is None:
+            return None
+        median, spread = self.costs.latency(architecture)
+        if spread <= abs(bound - median):
+            return None
+        return (
+            f"latency_ms {median:.3g} is nearer to its bound {bound:g} than its "
+            f"interquartile range {spread:.2g}"
+        )
+
+
+def check_bounds(bounds: Mapping[str, float]) -> dict[str, float]:
+    """Return bounds as floats.
+
+    Raises:
+        ValueError: one line that names the bound and what is allowed.
+    """
+    if not isinstance(bounds, Mapping) or not bounds:
+        raise ValueError(
+            f"budget: expected bounds on {', '.join(COSTS)}, or null for none, got {bounds!r:.80}"
+        )
+    for name, bound in bounds.items():
+        if name not in COSTS:
+            raise ValueError(f"budget.{name}: no such cost; allowed: {', '.join(COSTS)}")
+        number = isinstance(bound, int | float) and not isinstance(bound, bool)
+        if not number or not 0 < bound < math.inf:
+            raise ValueError(f"budget.{name}: expected a finite number above 0, got {bound!r:.80}")
+    return {name: float(bound) for name, bound in bounds.items()}

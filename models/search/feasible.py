@@ -1,0 +1,113 @@
+"""Draw architectures until enough of them keep to a budget."""
+
+from typing import Any, NamedTuple
+
+import torch
+
+from models.search.budget import Budget
+from models.search.constraints import Filtering
+from models.seeding import generator
+from models.spaces import SearchSpace
+
+PATIENCE = 1000
+"""Refused architectures in a row after which drawing gives up."""
+_DOUBTFUL = 100  # refused ones, and none kept, after which it is asked whether anything fits
+_STEPS = 50  # mutations without one that is cheaper, after which the cheapest is found
+
+
+class Drawn(NamedTuple):
+    """Outcome of drawing."""
+
+    kept: list[Any]
+    """Different architectures that every constraint keeps, in the order in which they came."""
+    tried: int
+    """Different architectures that were drawn."""
+
+
+def draw_feasible(
+    space: SearchSpace, samples: int, filtering: Filtering, budget: Budget, seed: int
+) -> Drawn:
+    """Draw different architectures until `samples` of them are kept.
+
+    Gives up with fewer when the space is exhausted, or after `PATIENCE` refusals in a row.
+
+    Raises:
+        ValueError: none is kept; names the bound that refused most, and what the cheapest
+            architecture found costs.
+    """
+    if not 1 <= samples <= space.count:
+        raise ValueError(f"samples: expected 1 to {space.count} for {space.name}, got {samples}")
+    draw = generator(seed, "sample")
+    tried: dict[Any, None] = {}
+    kept: list[Any] = []
+    in_a_row = 0
+    while len(kept) < samples and len(tried) < space.count and in_a_row < PATIENCE:
+        architecture = space.random_architecture(draw)
+        if architecture in tried:
+            continue
+        tried[architecture] = None
+        if filtering.keeps(architecture):
+            kept.append(architecture)
+            in_a_row = 0
+            continue
+        in_a_row += 1
+        if in_a_row == len(tried) == _DOUBTFUL:
+            _check_possible(space, list(tried), filtering, budget, seed)
+    if not kept:
+        _check_possible(space, list(tried), filtering, budget, seed)
+        raise ValueError(
+            f"budget: none of {len(tried)} architectures drawn from {space.name} is kept; refused "
+            f"by {refusals(filtering)}"
+        )
+    return Drawn(kept, len(tried))
+
+
+def refusals(filtering: Filtering) -> str:
+    """How many architectures each constraint refused, the strictest first."""
+    return ", ".join(f"{name} {count}" for name, count in filtering.refused.most_common())
+
+
+def _check_possible(
+    space: SearchSpace, drawn: list[Any], filtering: Filtering, budget: Budget, seed: int
+) -> None:
+    """Raise ValueError if the bound that refused most is below the cheapest found."""
+    bounds = [name for name, _ in filtering.refused.most_common() if name.startswith("budget.")]
+    if not bounds:
+        return
+    name = bounds[0].removeprefix("budget.")
+    least, architecture = cheapest(space, drawn, budget, name, generator(seed, "sample", 1))
+    if least > budget.bounds[name]:
+        raise ValueError(
+            f"budget.{name}: nothing found in {space.name} costs at most {budget.bounds[name]:g}: "
+            f"{len(drawn)} architectures were drawn, and the cheapest from there costs {least:g}, "
+            f"{space.format(architecture)}"
+        )
+
+
+def cheapest(
+    space: SearchSpace, drawn: list[Any], budget: Budget, name: str, draw: torch.Generator
+) -> tuple[float, Any]:
+    """Return the least cost found and its architecture: of those drawn, and then by mutation.
+
+    Networks that compute nothing do not count.
+    """
+
+    def cost_of(architecture: Any) -> float:
+        value = budget.costs.of(architecture, [name])[name]
+        return value if value > 0 else float("inf")
+
+    if name == "latency_ms":
+        drawn = drawn[:_STEPS]  # of these it may have to be measured
+    least, found = min(((cost_of(one), i) for i, one in enumerate(drawn)))
+    best = drawn[found]
+    failed = 0
+    while failed < _STEPS:
+        try:
+            neighbour = space.mutate(best, draw)
+        except ValueError:  # a space without neighbours
+            break
+        cost = cost_of(neighbour)
+        failed = 0 if cost < least else failed + 1
+        if cost < least:
+            least, best = cost, neighbour
+    return least, best
