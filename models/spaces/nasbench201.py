@@ -32,7 +32,8 @@ _SMALL = {
     "rank_aggregate": _DEEP,
 }
 """By indicator, the cheapest of six settings whose τ is within 0.02 of the best (docs/search.md).
-Where an indicator is not named, that is four channels, one cell a stage and 32 images."""
+NEAR, MeCo and SWAP were compared at fewer settings, on all cells. Where an
+indicator is not named, that is four channels, one cell a stage and 32 images."""
 
 
 class NasBench201Cells(SupernetSpace[NasBench201Cell]):

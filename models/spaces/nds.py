@@ -145,7 +145,7 @@ class NdsSpace(SearchSpace[NdsGenotype]):
                 )
         for key in ("normal", "reduce"):
             if key not in value:
-                raise ValueError(f"{what}: {key} is missing")
+                raise ValueError(f"{what}: {key} is missing, got {shown(value)}")
         return NdsGenotype(
             *(self._read(f"{what}: {key}", value, key) for key in ("normal", "reduce"))
         )
