@@ -127,7 +127,7 @@ def how_to_train(
     """
     root = getattr(images, "root", None)
     words = [
-        "lightning fit --model models.CellClassifier",
+        "lightning fit --model models.ArchitectureClassifier",
         f"--model.space {public_path(type(space))}",
         f"--model.architecture {result or 'architecture.json'}",
         f"--model.sizes '{json.dumps(dict(sizes))}'" if sizes else "",

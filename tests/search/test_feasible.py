@@ -87,7 +87,7 @@ def test_what_is_to_be_typed_next_trains_what_was_found(tmp_path) -> None:
     search = small(budget={"parameters": 9000})
     run(search, tmp_path)
     assert search.summary().endswith(
-        "; train it with: lightning fit --model models.CellClassifier "
+        "; train it with: lightning fit --model models.ArchitectureClassifier "
         "--model.space models.spaces.NasBench201Space --model.architecture "
         f"{tmp_path / 'architecture.json'} "
         """--model.sizes '{"channels": 4, "cells_per_stage": 1}' """

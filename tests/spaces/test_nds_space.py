@@ -13,7 +13,7 @@ import torch
 from scipy.stats import chi2
 
 from datamodules import DigitsDataModule
-from models import CellClassifier, SamplingSearch
+from models import ArchitectureClassifier, SamplingSearch
 from models.export import export
 from models.indicators import Near, Parameters
 from models.search import Limit
@@ -217,9 +217,11 @@ def test_a_search_under_a_limit(space: NdsSpace, quiet: dict[str, Any], tmp_path
     assert space.parse(space.format(search.architecture)) == search.architecture
 
 
-def _classifier(space: NdsSpace, architecture: Any) -> CellClassifier:
+def _classifier(space: NdsSpace, architecture: Any) -> ArchitectureClassifier:
     sizes = {"channels": 2, "cells": 2}
-    return CellClassifier(space.name, space.format(architecture), (1, 8, 8), 10, sizes=sizes)
+    return ArchitectureClassifier(
+        space.name, space.format(architecture), (1, 8, 8), 10, sizes=sizes
+    )
 
 
 def test_trains_an_epoch(space: NdsSpace, quiet: dict[str, Any], tmp_path: Path) -> None:
