@@ -75,4 +75,5 @@ def test_the_line_follows_the_progress_bar(
     )
     shown.predict(Probabilities(), DataLoader(torch.zeros(5, 1), 2))
     said = capsys.readouterr().out
-    assert said.endswith(f"\n5 predictions written to {tmp_path / 'predictions.csv'}\n")
+    path = tmp_path / "predictions.csv"
+    assert said.endswith(f"\n5 predictions written to {path}, 0 of them unsure\n")

@@ -44,6 +44,7 @@ def test_test_data_are_opened_before_the_first_epoch(
     write(tmp_path / "train", "ab")
     write(tmp_path / "test" if tested else tmp_path, tested)
     arguments = ["--data.root", str(tmp_path), "--data.validation", "0.5", "--data.batch_size", "2"]
+    arguments += ["--data.test", "0"]  # nothing held out
     short = ["--trainer.max_epochs", "1", "--trainer.logger", "false"]
     with pytest.raises(SystemExit):
         main(["fit", *MODEL, *DATA, *arguments, *short, "--test_after_fit", "true"])

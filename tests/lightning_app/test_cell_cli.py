@@ -154,7 +154,7 @@ class Unwritten(NasBench201Space):
             "--model.indicator [SynFlow,Snip]",
             "model.indicator: .*; --model.indicator may take one value, not a list$",
         ),
-        ("sampling_digits", "--model.samples ten", "model.samples: Expected a <class 'int'>. Got"),
+        ("sampling_digits", "--model.samples ten", "model.samples: Expected a <class 'int'>"),
         ("sampling_digits", "--model.filter Limit", r"model\.filter: .* required: indicator$"),
         (
             "sampling_digits",
