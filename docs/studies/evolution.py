@@ -10,8 +10,8 @@ continues where the first was stopped. A seed decides what is drawn.
   best of as many random cells.
 * `darts`: an aggregate of the evolution's best genotype and of the best of as many random ones, by
   ranks over the union of both.
-* `front`: SynFlow against parameters on NAS-Bench-201: the hypervolume of the front that NSGA-II
-  finds and of that of as many random cells.
+* `front`: SynFlow against parameters on NAS-Bench-201 (N = 1): the hypervolume of the front that
+  NSGA-II finds and of that of as many random cells.
 """
 
 import argparse
@@ -169,7 +169,7 @@ def study_front(source: Any, args: argparse.Namespace) -> None:
     """Print the hypervolumes of each seed's NSGA-II and of as many random cells."""
     space = NasBench201Space()
     scorer = scorer_of(source, space, SynFlow(), args.cache)
-    costs = Costs(space, source.in_shape, source.num_classes)
+    costs = Costs(space, source.in_shape, source.num_classes, {"cells_per_stage": 1})
 
     def score(cell: Any) -> Entry:
         return {**scorer.evaluate(cell), "costs": costs.of(cell, ["parameters"])}
