@@ -1,4 +1,4 @@
-"""A search of one's own: regularised evolution (Real et al., arXiv 1802.01548).
+"""A search of one's own, the least there is to an evolution (the full one: `EvolutionSearch`).
 
 From the command line, with this folder on Python's path:
 

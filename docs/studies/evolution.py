@@ -10,8 +10,8 @@ continues where the first was stopped. A seed decides what is drawn.
   best of as many random cells.
 * `darts`: an aggregate of the evolution's best genotype and of the best of as many random ones, by
   ranks over the union of both.
-* `front`: SynFlow against parameters on NAS-Bench-201: the hypervolume of the front that NSGA-II
-  finds and of that of as many random cells.
+* `front`: SynFlow against parameters on NAS-Bench-201 (N = 1): the hypervolume of the front that
+  NSGA-II finds and of that of as many random cells.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import torch
 from _study import CIFAR10, images, print_table, use_one_thread
 from pymoo.indicators.hv import HV
 
+from models import indicators
 from models.indicators import (
     RankAggregate,
     SynFlow,
@@ -86,6 +87,12 @@ def sample(
     return [score(one) for one in found.architectures]
 
 
+def aggregate_of(args: argparse.Namespace) -> RankAggregate:
+    """Return the aggregate of the indicators asked for, or the default one."""
+    names = args.indicators
+    return RankAggregate([getattr(indicators, name)() for name in names] if names else None)
+
+
 def scorer_of(source: Any, space: SearchSpace, score: Any, cache: Path) -> Scorer:
     """Score on the space's small proxy, from the weights and images of seed 0."""
     network, batch_size = space.proxy("small", score.name)
@@ -103,7 +110,7 @@ def with_texts(scorer: Scorer) -> Callable[[Any], Entry]:
 
 def study_nasbench201(source: Any, args: argparse.Namespace) -> None:
     """Print after how many evaluations each seed holds one of the ten best of the whole space."""
-    space, aggregate = NasBench201Space(), RankAggregate()
+    space, aggregate = NasBench201Space(), aggregate_of(args)
     score = with_texts(scorer_of(source, space, aggregate, args.cache))
     cells = list(dict.fromkeys(map(space.canonical, space.architectures())))[: args.cells]
     whole = [score(cell) for cell in cells]
@@ -134,8 +141,7 @@ def study_nasbench201(source: Any, args: argparse.Namespace) -> None:
 
 def study_darts(source: Any, args: argparse.Namespace) -> None:
     """Print the best aggregate of each seed's evolution and random samples over their union."""
-    space = DartsSpace()
-    aggregate = RankAggregate()
+    space, aggregate = DartsSpace(), aggregate_of(args)
     score = with_texts(scorer_of(source, space, aggregate, args.cache))
     rows = []
     for seed in range(args.seeds):
@@ -163,7 +169,7 @@ def study_front(source: Any, args: argparse.Namespace) -> None:
     """Print the hypervolumes of each seed's NSGA-II and of as many random cells."""
     space = NasBench201Space()
     scorer = scorer_of(source, space, SynFlow(), args.cache)
-    costs = Costs(space, source.in_shape, source.num_classes)
+    costs = Costs(space, source.in_shape, source.num_classes, {"cells_per_stage": 1})
 
     def score(cell: Any) -> Entry:
         return {**scorer.evaluate(cell), "costs": costs.of(cell, ["parameters"])}
@@ -199,6 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--population", type=int, default=50)
     parser.add_argument("--offspring", type=int, default=10, help="architectures per generation")
     parser.add_argument("--crossover", type=float, default=0.5)
+    parser.add_argument("--indicators", nargs="+", help="of the aggregate, instead of the default")
     parser.add_argument("--cells", type=int, help="of the whole space, for a trial")
     parser.add_argument("--cache", type=Path, default=Path("runs/study_evolution.jsonl"))
     args = parser.parse_args(arguments)
