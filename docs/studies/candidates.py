@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -57,13 +58,13 @@ def measure(samples: int, processes: int, folder: str) -> None:
         )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Start a fresh process per row."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("samples", type=int, nargs="+")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--folder", help="of the one run that this process does")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.folder:
         measure(given.samples[0], given.processes, given.folder)
         return

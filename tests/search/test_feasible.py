@@ -94,7 +94,7 @@ def test_what_is_to_be_typed_next_trains_what_was_found(tmp_path) -> None:
         "--data datamodules.DigitsDataModule --data.root data"
     )
     text = str(tmp_path / "architecture.json")
-    assert read_architecture(text, SPACE) == search.architecture
+    assert read_architecture(SPACE, text) == search.architecture
 
 
 def test_costs_are_told_without_a_budget_too(tmp_path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from models.search import ScoreCache
+from models.spaces import NasBench201Space
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "search"
 SEARCHES = {
@@ -78,3 +79,38 @@ def test_two_processes_pick_the_same_and_share_a_cache(references: Any, tmp_path
     (setting,) = {json.dumps(json.loads(line)["setting"]) for line in path.open()}
     cache = ScoreCache(path, json.loads(setting), found["settings"]["seed"])
     assert len(cache) == found["counts"]["evaluated"]
+
+
+def test_processes_agree_on_latencies_that_were_looked_up(tmp_path: Path) -> None:
+    table = tmp_path / "latencies.csv"
+    cells = map(str, NasBench201Space().architectures())
+    rows = [f"{cell},{1 + i * 7919 % 1000 / 1000}" for i, cell in enumerate(cells)]
+    table.write_text("\n".join(["architecture,phone", *rows]))
+    budget = [
+        "--model.budget.latency_ms", "1.3", "--model.hardware", "models.benchmarks.HardwareTable",
+        "--model.hardware.path", str(table), "--model.hardware.column", "phone",
+    ]  # fmt: skip
+    found = []
+    for count in ("1", "2"):
+        folder = tmp_path / count
+        folder.mkdir()
+        assert fit(folder, "sampling", *budget, "--trainer.devices", count) == 0
+        found.append(found_in(folder))
+    assert found[0] == found[1]
+    assert found[0]["costs"]["latency_ms"] <= 1.3
+    assert found[0]["refused"]["budget.latency_ms"] > 24
+
+
+def test_a_resume_in_one_process_decides_on_what_two_measured(tmp_path: Path) -> None:
+    """Measured anew, no latency would be the same in every digit."""
+    budget = ["--model.budget.latency_ms", "1000", "--model.samples", "8"]
+    sizes = ["--model.sizes", '{"channels": 4, "cells_per_stage": 1}']
+    arguments = [*budget, *sizes]
+    assert fit(tmp_path, "sampling", *arguments, "--trainer.devices", "2") == 0
+    first = found_in(tmp_path)
+    (path,) = tmp_path.rglob("last.ckpt")
+    folder = tmp_path / "again"
+    folder.mkdir()
+    assert fit(folder, "sampling", *arguments, "--ckpt_path", str(path)) == 0
+    assert found_in(folder) == first
+    assert first["costs"]["latency_ms"] > 0
