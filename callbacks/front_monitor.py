@@ -1,11 +1,11 @@
 """A picture of the front that a search has found so far."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks.outputs import boards
+from callbacks.outputs import Shown, show, takes_figures
 from models.analysis.front import Front
 from models.analysis.front_figures import front_figure
 
@@ -20,7 +20,7 @@ class HasFront(Protocol):
 
 
 class FrontMonitor(pl.Callback):
-    """Draw the front in TensorBoard (tag `front`) at the end of each epoch that changed it.
+    """Draw the front (tag `front`) at the end of each epoch that changed it.
 
     The first objective is drawn against each of the others; what is dominated is faint, the chosen
     architecture a star.
@@ -30,7 +30,15 @@ class FrontMonitor(pl.Callback):
     """
 
     def __init__(self) -> None:
-        self._drawn: tuple[list[str], int] | None = None
+        self._shown = Shown()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is drawn, which a resume does not draw again."""
+        return self._shown.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the same run."""
+        self._shown.load_state_dict(state_dict)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check that the module has a front."""
@@ -41,14 +49,16 @@ class FrontMonitor(pl.Callback):
                 "models.analysis.front.Front"
             )
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look where the run writes."""
+        self._shown.open(trainer)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the front if it changed."""
-        writers = boards(trainer)
-        front = pl_module.front() if writers and isinstance(pl_module, HasFront) else None
+        takes = takes_figures(trainer) and isinstance(pl_module, HasFront)
+        front = pl_module.front() if takes else None
         if front is None:
             return
-        shown = [front.names[i] for i in front.members], front.chosen
-        if shown != self._drawn:
-            self._drawn = shown
-            for writer in writers:
-                writer.add_figure("front", front_figure(front), trainer.current_epoch)
+        members = [front.names[i] for i in front.members]
+        if self._shown.is_new("front", str((members, front.chosen))):
+            show(trainer, "front", front_figure(front), trainer.current_epoch)

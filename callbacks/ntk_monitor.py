@@ -1,14 +1,19 @@
 """The spectrum of the empirical neural tangent kernel before and during training."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
-from callbacks.outputs import boards
+from callbacks.outputs import boards, show, takes_figures
 from callbacks.probe import dropout_off, probe
-from models.analysis.spectra import log10_spectrum, spectrum_record
+from models.analysis.spectra import (
+    log10_quantiles,
+    log10_spectrum,
+    spectrum_over_epochs_figure,
+    spectrum_record,
+)
 from models.indicators import KernelSpectrum, empirical_ntk, ntk_spectrum
 
 
@@ -21,8 +26,10 @@ class NTKMonitor(pl.Callback):
       `inf` where the kernel is singular;
     * `ntk/lambda_max`, `ntk/lambda_min`;
     * `ntk/rank`: eigenvalues above rounding, at most `probe_size`;
+    * `ntk/log10_condition_number_at_start`: the same before training, once, for comparing runs;
     * `ntk/settings`: which of the kernels this is, as text;
-    * `ntk/log10_spectrum`: a histogram of log₁₀ of the positive eigenvalues, against the epoch.
+    * `ntk/log10_spectrum`: a histogram of log₁₀ of the positive eigenvalues, against the epoch;
+    * `ntk/spectrum_over_epochs`: these as one picture when training ends, a line per quantile.
 
     The kernel is that of the network as it trains, with BatchNorm on batch statistics and dropout
     off; where it is not finite (training diverged), NaN is logged and a warning says so. Probes
@@ -66,9 +73,24 @@ class NTKMonitor(pl.Callback):
         self.output: Literal["sum", "trace"] = output
         self.seed = seed
         self._images: Tensor | None = None
+        self._quantiles: dict[int, list[float]] = {}
+        self._moved = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the quantiles of every spectrum so far, by epoch."""
+        return {"quantiles": dict(self._quantiles)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the same run."""
+        self._quantiles = dict(state_dict["quantiles"])
+
+    def tags(self, pl_module: pl.LightningModule) -> list[str]:
+        """Scalars that it logs."""
+        return [f"{_CONDITION}_at_start", *_tagged(None)]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Choose the probes and measure, unless a checkpoint continues a run."""
+        self._moved = False
         self._images = probe(self, trainer, pl_module, self.probe_size, self.seed)
         settings = (
             f"{self.probe_size} images, batch_norm={self.batch_norm}, "
@@ -79,7 +101,8 @@ class NTKMonitor(pl.Callback):
         if trainer.global_step == 0:
             values = self._measure(trainer, pl_module, epoch=0)
             for logger in trainer.loggers:
-                logger.log_metrics({**values, "epoch": 0}, step=0)
+                start = {f"{_CONDITION}_at_start": values[_CONDITION]}
+                logger.log_metrics({**values, **start, "epoch": 0}, step=0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure after every n-th epoch."""
@@ -87,6 +110,12 @@ class NTKMonitor(pl.Callback):
         if epoch % self.every_n_epochs == 0:
             # No sync_dist: all ranks measure the same (and see ImageClassifier).
             pl_module.log_dict(self._measure(trainer, pl_module, epoch))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw how the spectrum moved, if this fit moved it."""
+        if self._moved and len(self._quantiles) > 1 and takes_figures(trainer):
+            figure = spectrum_over_epochs_figure(self._quantiles)
+            show(trainer, "ntk/spectrum_over_epochs", figure, trainer.current_epoch)
 
     def _measure(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int
@@ -108,9 +137,14 @@ class NTKMonitor(pl.Callback):
         spectrum = ntk_spectrum(kernel)
         exponents = log10_spectrum(spectrum)
         if len(exponents):
+            self._moved = True
+            self._quantiles[epoch] = log10_quantiles(exponents)
             for board in boards(trainer):
                 board.add_histogram("ntk/log10_spectrum", exponents, epoch)
         return _tagged(spectrum)
+
+
+_CONDITION = "ntk/log10_condition_number"
 
 
 def _tagged(spectrum: KernelSpectrum | None) -> dict[str, float]:

@@ -22,6 +22,37 @@ def boards(trainer: pl.Trainer) -> list[Any]:
     return [one.experiment for one in trainer.loggers if isinstance(one, TensorBoardLogger)]
 
 
+class Shown:
+    """What a run has shown in its folder, so that neither a later epoch nor a resume repeats it.
+
+    Kept with a callback's state in checkpoints; in another folder it starts anew.
+    """
+
+    def __init__(self) -> None:
+        self._folder = ""
+        self._contents: dict[str, str] = {}
+
+    def open(self, trainer: pl.Trainer) -> None:
+        """Look where the run writes. Call it on every rank, when training starts."""
+        folder = str(run_folder(trainer))
+        if folder != self._folder:
+            self._folder, self._contents = folder, {}
+
+    def is_new(self, tag: str, content: str) -> bool:
+        """Whether a tag has not shown this content last; from now on it has."""
+        known = self._contents.get(tag)
+        self._contents[tag] = content
+        return content != known
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return builtins."""
+        return {"folder": self._folder, "contents": dict(self._contents)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Invert `state_dict`."""
+        self._folder, self._contents = state.get("folder", ""), dict(state.get("contents", {}))
+
+
 def takes_figures(trainer: pl.Trainer) -> bool:
     """Whether a figure would be kept by anyone; false on ranks other than 0."""
     return trainer.is_global_zero and any(map(_takes, trainer.loggers))
@@ -56,4 +87,5 @@ def _takes(logger: Logger) -> bool:
 def _picture(figure: Figure) -> Image.Image:
     content = io.BytesIO()
     figure.savefig(content, format="png")
+    content.seek(0)
     return Image.open(content, formats=["PNG"])

@@ -2,100 +2,143 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
 
-from callbacks.outputs import boards
-from models.analysis.runs import flat
+from callbacks.outputs import Shown, boards
+from models.analysis.flat import flat
 
-_CHARTS = {
-    "training": {
-        "accuracy": ("train/accuracy", "val/accuracy"),
-        "loss": ("train/loss", "val/loss"),
-    },
-    "kernel": {"extreme eigenvalues": ("ntk/lambda_max", "ntk/lambda_min")},
-    "connectivity": {"depth and width": ("effective_depth", "effective_width")},
-}
-# `optimizer` is named below, with its rate alone.
-_LEFT_OUT = ("num_classes", "in_shape", "images", "optimizer", "scheduler")
+
+@runtime_checkable
+class LogsScalars(Protocol):
+    """A callback that can say what it logs."""
+
+    def tags(self, pl_module: pl.LightningModule) -> list[str]:
+        """Tags of the scalars that it logs of a module."""
+        ...
+
+
+@runtime_checkable
+class IsSearch(Protocol):
+    """A search: it ends with a result."""
+
+    finished: bool
+
+    def settings(self) -> dict[str, Any]:
+        """Settings that decide the result."""
+        ...
+
+    def result(self) -> dict[str, Any]:
+        """The content of `architecture.json`."""
+        ...
+
+
+_LEARNED = ("val/accuracy", "train/accuracy", "test/accuracy", "val/loss", "train/loss")
+_SEARCHED = (
+    "depth",
+    "width",
+    "parameters",
+    "multiply_adds",
+    "latency_ms",
+    "evaluations",
+    "seconds",
+)
+_KAPPA = ("ntk/log10_condition_number_at_start", "ntk/log10_condition_number")
+# What does not decide how good a run is; `optimizer` is named below, with its rate alone.
+_LEFT_OUT = (
+    *("num_classes", "in_shape", "images", "optimizer", "scheduler", "search", "compile"),
+    *("download", "cache_dir", "in_memory", "num_workers", "predict_folder"),
+)
 
 
 class RunRecord(pl.Callback):
-    """Log hyper-parameters with the metrics that a run ends with, and lay out its charts.
+    """Log what a run is and what it costs, for TensorBoard's HPARAMS tab, and lay out its charts.
 
-    For TensorBoard's HPARAMS tab, and for any logger that takes hyper-parameters: arguments of the
-    module and of the DataModule that are numbers or texts, optimizer and rate, the seed; and at the
-    end, as `hp/<metric>`, the last value of every metric logged, the first one too
-    (`hp/<metric>_at_start`) of the NTK's condition number. In TensorBoard's custom scalars, charts
-    that belong together are one: accuracies, losses, eigenvalues, depth and width.
+    Every logger gets the hyper-parameters: arguments of the module and of the DataModule that are
+    numbers or texts (settings of a search), optimizer and rate, the seed; `hparams.yaml` has them.
+    Once per run:
+
+    * `costs/…` of a network that is trained: its `cost`, or else its number of `parameters`;
+    * in TensorBoard, which scalars the HPARAMS tab sets beside them, the first five at once:
+      accuracy, depth, width, κ at the start, costs. It reads their last values, so that it is up
+      to date while a run goes on and after a test;
+    * a layout for custom scalars: accuracies, losses, eigenvalues, depth and width are a chart
+      each.
+
+    When a search is finished, `found/…`: effective depth and width of what it found (mean over
+    cells), its costs, and the evaluations and seconds that it took.
     """
 
     def __init__(self) -> None:
-        self._first: dict[str, float] = {}
-        self._laid_out = False
+        self._shown = Shown()
+        self._start = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the metrics of the first epoch, and whether the charts are laid out."""
-        return {"first": self._first, "laid_out": self._laid_out}
+        """Return what is recorded, which a resume does not record again."""
+        return self._shown.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the same run."""
-        self._first, self._laid_out = state_dict["first"], state_dict["laid_out"]
+        self._shown.load_state_dict(state_dict)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell the loggers what the run is."""
+        """Tell the loggers what the run is, before they write it."""
         for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.log_hyperparams(_hyperparameters(trainer, pl_module))
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the first metrics; lay out those charts that this run fills."""
-        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self._first = logged | self._first
-        if self._laid_out:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record costs, the metrics to compare by, and the charts."""
+        self._start = trainer.global_step
+        self._shown.open(trainer)
+        if not self._shown.is_new("record", "") or not trainer.is_global_zero:
             return
-        self._laid_out = True
-        layout = {
-            category: {
-                title: ["Multiline", list(tags)]
-                for title, tags in charts.items()
-                if all(tag in logged for tag in tags)
-            }
-            for category, charts in _CHARTS.items()
-        }
-        layout = {category: charts for category, charts in layout.items() if charts}
+        costs = {} if isinstance(pl_module, IsSearch) else _costs(pl_module)
+        for logger in trainer.loggers if costs else ():
+            logger.log_metrics(costs, step=0)
+        logged = [
+            tag
+            for callback in getattr(trainer, "callbacks", ())
+            if isinstance(callback, LogsScalars)
+            for tag in callback.tags(pl_module)
+        ]
+        if isinstance(pl_module, IsSearch):
+            metrics = [f"found/{name}" for name in _SEARCHED]
+        else:
+            shapes = [tag for tag in logged if tag.startswith("effective_")]
+            kappa = [tag for tag in _KAPPA if tag in logged]
+            metrics = [*_LEARNED[:1], *shapes, *kappa, *costs, *_LEARNED[1:]]
+            logged = [*_LEARNED, *logged]
         for board in boards(trainer):
-            board.add_custom_scalars(layout)
+            board.add_custom_scalars(_charts(logged))
+            parameters = _hyperparameters(trainer, pl_module)
+            for summary in hparams(parameters, dict.fromkeys(metrics, 0)):
+                board.file_writer.add_summary(summary)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log what the run was and what it reached."""
-        if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
+        """Log what a search has found, unless it was found before this fit."""
+        if not isinstance(pl_module, IsSearch) or not pl_module.finished:
             return
-        reached = {f"hp/{n}": float(v) for n, v in trainer.callback_metrics.items()}
-        kappa = "ntk/log10_condition_number"
-        if kappa in self._first:
-            reached[f"hp/{kappa}_at_start"] = self._first[kappa]
-        parameters = _hyperparameters(trainer, pl_module)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.log_hyperparams(parameters, reached)
-            else:
-                logger.log_metrics(reached, trainer.global_step)
+        if trainer.is_global_zero and trainer.global_step > self._start:
+            found = _found(pl_module.result())
+            for logger in trainer.loggers:
+                logger.log_metrics(found, step=trainer.global_step)
 
 
-def _hyperparameters(trainer: pl.Trainer, module: Any) -> dict[str, Any]:
+def _hyperparameters(trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
     """Return what decides a run, flat."""
-    settings = getattr(module, "settings", None)
-    own = settings() if callable(settings) else dict(module.hparams)
-    data = getattr(trainer, "datamodule", None) or getattr(module, "images", None)
+    own = module.settings() if isinstance(module, IsSearch) else dict(module.hparams)
     found = {"model": type(module).__name__} | flat(_left(own))
-    if data is not None:
-        found["data"] = type(data).__name__
-        found |= {f"data.{k}": v for k, v in flat(_left(dict(data.hparams))).items()}
+    for data in (getattr(trainer, "datamodule", None), getattr(module, "images", None)):
+        if isinstance(data, pl.LightningDataModule):
+            found["data"] = type(data).__name__
+            found |= {f"data.{k}": v for k, v in flat(_left(dict(data.hparams))).items()}
+            break
     for optimizer in trainer.optimizers[:1]:
         if optimizer.defaults.get("lr"):
-            found |= {"optimizer": type(optimizer).__name__, "lr": optimizer.defaults["lr"]}
+            found |= {"optimizer": type(optimizer).__name__}
+            found |= {"lr": float(optimizer.defaults["lr"])}
     if "PL_GLOBAL_SEED" in os.environ:
         found["seed_everything"] = int(os.environ["PL_GLOBAL_SEED"])
     return found
@@ -107,3 +150,37 @@ def _left(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if name not in _LEFT_OUT and not name.startswith("_")
     }
+
+
+def _costs(module: pl.LightningModule) -> dict[str, float]:
+    """Return what a network costs, as its module says, or its parameters."""
+    cost = getattr(module, "cost", None)
+    if hasattr(cost, "_asdict"):
+        return {f"costs/{name}": float(value) for name, value in cost._asdict().items()}
+    return {"costs/parameters": float(sum(p.numel() for p in module.parameters()))}
+
+
+def _found(result: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures of a search's result: costs, depth and width, what it took."""
+    cells = [*result.get("depth_width", {}).values()]
+    figures = dict(result.get("costs", {}))
+    for name in ("depth", "width") if cells else ():
+        figures[name] = sum(cell[name] for cell in cells) / len(cells)
+    figures |= {name: result[name] for name in ("evaluations", "seconds") if name in result}
+    return {f"found/{name}": float(value) for name, value in figures.items()}
+
+
+def _charts(tags: list[str]) -> dict[str, dict[str, list[Any]]]:
+    """Return charts of the tags that belong together, where there are two or more."""
+    together = {
+        ("training", "accuracy"): ("train/accuracy", "val/accuracy"),
+        ("training", "loss"): ("train/loss", "val/loss"),
+        ("kernel", "extreme eigenvalues"): ("ntk/lambda_max", "ntk/lambda_min"),
+        ("connectivity", "depth and width"): ("effective_",),
+    }
+    layout: dict[str, dict[str, list[Any]]] = {}
+    for (category, title), starts in together.items():
+        own = [tag for tag in tags if tag.startswith(starts)]
+        if len(own) > 1:
+            layout.setdefault(category, {})[title] = ["Multiline", own]
+    return layout

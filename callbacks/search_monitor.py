@@ -6,8 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks.outputs import show, takes_figures
-from models.analysis.search_figures import pruning_figure, scored_by_text, scores_figure
+from callbacks.outputs import Shown, show, takes_figures
+from models.analysis.search_figures import pruning_figure, scores_by_text, scores_figure
 from models.topology import draw_topology
 
 
@@ -27,18 +27,27 @@ class SearchMonitor(pl.Callback):
     In TensorBoard, and wherever a logger takes figures, after a round that at least doubles the
     evaluations and at the end:
 
-    * `search/scores`: each indicator's scores over effective depth and width, their distribution,
-      and the best architecture;
-    * `search/best/<cell>`: the graph of the best architecture's cells, when another one is ahead;
-    * `search/pruned`, of a search by pruning: when each operation was pruned.
+    * `search/scores/<indicator>`: scores over effective depth and width, their distribution, and
+      the architecture that is ahead;
+    * `search/best/<cell>`: the graphs of that architecture, when it is another one;
+    * `search/pruned`, of a search by pruning, at the end: when each operation was pruned.
 
     Raises:
         MisconfigurationException: the module is no search.
     """
 
     def __init__(self) -> None:
-        self._shown = 0
-        self._best = ""
+        self._shown = Shown()
+        self._count = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is drawn, which a resume does not draw again."""
+        return {"shown": self._shown.state_dict(), "count": self._count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the same run."""
+        self._count = state_dict["count"]
+        self._shown.load_state_dict(state_dict["shown"])
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check that the module is a search."""
@@ -48,15 +57,19 @@ class SearchMonitor(pl.Callback):
                 "finished and history"
             )
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look where the search writes."""
+        self._shown.open(trainer)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw where enough is new."""
         assert isinstance(pl_module, ScoresArchitectures)
         if not takes_figures(trainer):
             return
         count = sum(len(done["candidates"]) for done in pl_module.history)
-        if count < 2 * self._shown and not pl_module.finished:
+        if count < 2 * self._count and not pl_module.finished:
             return
-        self._shown = count
+        self._count = count
         if any("pruned" in done for done in pl_module.history):
             if pl_module.finished:
                 figure = pruning_figure(pl_module.history, _kept(pl_module))
@@ -65,22 +78,22 @@ class SearchMonitor(pl.Callback):
         self._draw(trainer, pl_module)
 
     def _draw(self, trainer: pl.Trainer, search: Any) -> None:
-        space = search.space
-        scored = scored_by_text(space, search.history)
+        space, step = search.space, trainer.current_epoch
         try:
             architecture = search.architecture
         except ValueError:  # nothing has a score yet
             return
-        text = space.format(architecture)
-        graphs = space.topologies(architecture)
-        if graphs and text in scored:
-            figure = scores_figure(list(scored.values()), scored[text])
-            show(trainer, "search/scores", figure, trainer.current_epoch)
-        if text != self._best:
-            self._best = text
+        graphs, text = space.topologies(architecture), space.format(architecture)
+        if not graphs:
+            return
+        scores = scores_by_text(search.history)
+        for name in dict.fromkeys(name for own in scores.values() for name in own):
+            if self._shown.is_new(name, f"{len(scores)} {text}"):
+                figure = scores_figure(space, scores, name, text)
+                show(trainer, f"search/scores/{name}", figure, step)
+        if self._shown.is_new("best", text):
             for name, graph in graphs.items():
-                figure = draw_topology(graph, title=name)
-                show(trainer, f"search/best/{name}", figure, trainer.current_epoch)
+                show(trainer, f"search/best/{name}", draw_topology(graph, title=name), step)
 
 
 def _kept(search: Any) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks.outputs import show, takes_figures
+from callbacks.outputs import Shown, show, takes_figures
 from models.topology import Topology, draw_topology, effective_depth_width, graph_of
 
 
@@ -36,7 +36,20 @@ class TopologyMonitor(pl.Callback):
     """
 
     def __init__(self) -> None:
-        self._drawn: dict[str, Any] = {}
+        self._shown = Shown()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is drawn, which a resume does not draw again."""
+        return self._shown.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the same run."""
+        self._shown.load_state_dict(state_dict)
+
+    def tags(self, pl_module: pl.LightningModule) -> list[str]:
+        """Scalars that it logs of a module."""
+        names = _by_name(pl_module)
+        return [f"effective_{what}{name}" for name in names for what in ("depth", "width")]
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check that the module can say how it is wired."""
@@ -48,6 +61,7 @@ class TopologyMonitor(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the wiring."""
+        self._shown.open(trainer)
         self._draw(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -64,11 +78,9 @@ class TopologyMonitor(pl.Callback):
         for name, topology in _by_name(pl_module).items():
             graph = graph_of(topology)
             edges: list[Any] = sorted(graph.edges(data="label"), key=str)
-            if self._drawn.get(name) == edges:
-                continue
-            self._drawn[name] = edges
-            figure = draw_topology(graph, title=name.strip("/"))
-            show(trainer, f"topology{name}", figure, trainer.current_epoch)
+            if self._shown.is_new(name, str(edges)):
+                figure = draw_topology(graph, title=name.strip("/"))
+                show(trainer, f"topology{name}", figure, trainer.current_epoch)
 
 
 def _by_name(module: Any) -> dict[str, Topology]:

@@ -8,7 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
@@ -194,7 +194,8 @@ class ArchitectureCLI(LightningCLI):
             if asked.enable_progress_bar is not False:
                 bars = [one for one in given if isinstance(one, ProgressBar)]
                 given = given if bars else [callbacks.SearchProgressBar(), *given]
-            given = [*given, callbacks.SearchMonitor()]
+            given = _with(callbacks.SearchMonitor, given)
+        given = _with(callbacks.RunRecord, given)
         if self.subcommand == "fit" and self.config[self.subcommand].test_after_fit:
             given = [*given, OpenTestData()]
         try:
@@ -241,6 +242,11 @@ class ArchitectureCLI(LightningCLI):
     before_validate = before_test = before_predict = before_export = _warn_untrained
 
 
+def _with(kind: type[Callback], given: list[Callback]) -> list[Callback]:
+    """Return callbacks with one of a kind: that of the user, or one more."""
+    return given if any(isinstance(one, kind) for one in given) else [*given, kind()]
+
+
 def _class_name(path: str) -> str:
     """Return the last part of an import path, as it is called today."""
     name = path.rpartition(".")[2]
@@ -262,8 +268,7 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     sys.argv[1:] = []  # Lightning warns where both are given
     words = LastWords()
-    ours = [callbacks.PredictionWriter(), callbacks.FitChecks(), callbacks.RunRecord()]
-    always = [*ours, StopTogether(), words]
+    always = [callbacks.PredictionWriter(), callbacks.FitChecks(), StopTogether(), words]
     strict = {"exit_on_error": False, "allow_abbrev": False}
     described = {name: {"description": text, **strict} for name, text in SUBCOMMANDS.items()}
     try:

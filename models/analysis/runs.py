@@ -11,6 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
     EventAccumulator,
 )
 
+from models.analysis.flat import flat
+
 
 class Runs(NamedTuple):
     """Flat records, ready for `pandas.DataFrame`."""
@@ -46,22 +48,6 @@ def read_runs(folder: str | Path) -> Runs:
             candidates += [{"run": run["run"], **row} for row in _candidates(result["rounds"])]
         runs.append(run)
     return Runs(runs, candidates)
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return numbers and texts of nested mappings under dotted names; the rest is left out.
-
-    A list of texts or numbers becomes one text.
-    """
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.")
-        elif isinstance(value, bool | int | float | str):
-            found[f"{prefix}{name}"] = value
-        elif isinstance(value, list | tuple) and value and isinstance(value[0], int | float | str):
-            found[f"{prefix}{name}"] = ", ".join(map(str, value))
-    return found
 
 
 def _events(path: Path) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """Spectra of kernels as flat records, and as a figure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from models.indicators import KernelSpectrum, kernel_spectrum, nngp_kernel, paper_bound
 from models.topology import Topology
+
+QUANTILES = {"greatest": 1.0, "90 %": 0.9, "median": 0.5, "10 %": 0.1, "least": 0.0}
+"""Which of a spectrum's eigenvalues are drawn over epochs."""
 
 
 def spectrum_record(spectrum: KernelSpectrum | None) -> dict[str, float]:
@@ -29,6 +33,13 @@ def spectrum_record(spectrum: KernelSpectrum | None) -> dict[str, float]:
 def log10_spectrum(spectrum: KernelSpectrum) -> Tensor:
     """Return log₁₀ of the positive eigenvalues, ascending."""
     return spectrum.eigenvalues[spectrum.eigenvalues > 0].log10()
+
+
+def log10_quantiles(exponents: Tensor) -> list[float]:
+    """Return `QUANTILES` of log₁₀ eigenvalues (N,), in their order."""
+    shares = torch.tensor([*QUANTILES.values()], dtype=exponents.dtype)
+    quantiles: list[float] = exponents.quantile(shares).tolist()
+    return quantiles
 
 
 def nngp_spectra(dag: Topology, images: Tensor) -> tuple[dict[str, float], dict[str, Tensor]]:
@@ -66,4 +77,35 @@ def spectra_figure(spectra: Mapping[str, Tensor]) -> Figure:
     axes.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue / mean eigenvalue")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
+    return figure
+
+
+def spectrum_over_epochs_figure(quantiles: Mapping[int, Sequence[float]]) -> Figure:
+    """Draw how a spectrum moves while a network trains, a line per quantile.
+
+    Args:
+        quantiles: epoch to `log10_quantiles`; 0 is before training.
+    """
+    epochs = sorted(quantiles)
+    figure = Figure(figsize=(4, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for index, name in enumerate(QUANTILES):
+        values = [quantiles[epoch][index] for epoch in epochs]
+        outer = index in (0, len(QUANTILES) - 1)
+        colour = f"C{min(index, len(QUANTILES) - 1 - index)}"
+        dashed = "--" if index > len(QUANTILES) // 2 else "-"
+        axes.plot(epochs, values, dashed, color=colour, lw=2 if outer else 1.3, label=name)
+    axes.fill_between(
+        epochs,
+        [quantiles[epoch][1] for epoch in epochs],
+        [quantiles[epoch][-2] for epoch in epochs],
+        color="C1",
+        alpha=0.12,
+        linewidth=0,
+    )
+    axes.set_xlabel("epochs trained", fontsize=12)
+    axes.set_ylabel("log₁₀ eigenvalue", fontsize=12)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
