@@ -4,6 +4,7 @@ import csv
 import importlib
 import io
 import itertools
+import json
 import random
 import re
 import sys
@@ -14,9 +15,12 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from scipy.stats import kendalltau
 
 from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS
+from models.spaces import NasBench101Space, NasBench201Space
 from models.topology import NasBench201Cell
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +43,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cell = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
             accuracy = 50 + 5 * cell.count("conv") + draws.random()
             table.writerow([cell, accuracy, accuracy - 20, accuracy - 40])
+    with (folder / "nasbench201_validation_accuracy.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerow(["architecture", "cifar10_valid_200_epochs"])
+        for operations in itertools.product(NasBench201Cell.OPERATIONS, repeat=6):
+            table.writerow([str(NasBench201Cell(operations)), draws.random()])
+    with (folder / "nasbench101_sample.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerow(["module_adjacency", "module_operations", "validation_accuracy"])
+        space, generator = NasBench101Space(), torch.Generator().manual_seed(0)
+        for _ in range(6):
+            cell = json.loads(space.format(space.random_architecture(generator)))
+            values = (json.dumps(cell[name]) for name in ("module_adjacency", "module_operations"))
+            table.writerow([*values, draws.random()])
     with (folder / "hw_nasbench_cifar10_milliseconds.csv").open("w", newline="") as lines:
         table = csv.writer(lines)
         devices = ("edgegpu", "raspi4", "pixel3", "eyeriss", "fpga")
@@ -48,10 +65,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             table.writerow([cell, *(1 + cell.count("conv") + draws.random() for _ in devices)])
     with (folder / "transnas_micro.csv").open("w", newline="") as lines:
         table = csv.writer(lines)
-        table.writerow(["architecture", "class_object", "class_scene"])
+        tasks = ["class_object", "class_scene", "room_layout", "segmentsemantic"]
+        table.writerow(["architecture", *tasks])
         for operations in itertools.product(NasBench201Cell.OPERATIONS[:4], repeat=6):
             cell = str(NasBench201Cell(operations))
-            table.writerow([cell, cell.count("conv"), draws.random()])
+            table.writerow([cell, cell.count("conv"), *(draws.random() for _ in tasks[1:])])
     pixels = np.random.default_rng(0)
     with tarfile.open(folder / "cifar10-jpeg-12k.tar", "w") as archive:
         for split, label, i in itertools.product(("train", "test"), range(4), range(80)):
@@ -71,7 +89,7 @@ def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(STUDIES)
     yield importlib.import_module
-    for name in (*NAMES, "_study"):
+    for name in (*NAMES, "_study", "_places", "_atlas_page"):
         sys.modules.pop(name, None)
 
 
@@ -218,3 +236,61 @@ def test_pruning(run: Run) -> None:
         "ntk_condition_number+linear_regions",
         "synflow+layers",
     ]
+
+
+def test_resampled_kendall(study: Callable[[str], ModuleType]) -> None:
+    """`atlas` computes τ_b of every resample at once: as scipy does, with ties and failures."""
+    study("atlas")  # for its neighbours
+    page, draws = importlib.import_module("_atlas_page"), np.random.default_rng(0)
+    scores, accuracy = draws.integers(0, 9, 30).astype(float), draws.normal(size=30).round(1)
+    scores[[3, 7]] = -np.inf
+    weights = page.resamples(30, 4)
+    assert weights[0].tolist() == [1] * 30
+    assert (weights.sum(1) == 30).all()
+    for found, counts in zip(page.taus(scores, accuracy, weights), weights, strict=True):
+        own = np.repeat(np.arange(30), counts.astype(int))
+        finite = np.nan_to_num(scores[own], neginf=-1)
+        assert found == pytest.approx(kendalltau(finite, accuracy[own])[0])
+    trivial = {"a": np.array([0.5, 0.5, 0.6]), "b": np.array([0.4, 0.3, 0.5])}
+    better = {"c": np.array([0.7, 0.6, 0.9]), "d": np.array([0.5, 0.3, 0.8])}
+    found = {name: {"x": values} for name, values in (trivial | better).items()}
+    assert page.beats(found, ["a", "b"]) == {"a": 0, "b": 0, "c": 1, "d": 0}
+
+
+def test_connected(study: Callable[[str], ModuleType]) -> None:
+    """`atlas` leaves out the cells that no path crosses, and no other."""
+    study("atlas")
+    places, space = importlib.import_module("_places"), NasBench201Space()
+    none, skip = "none", "skip_connect"
+    cells = {
+        (none, none, none, skip, none, none): True,  # 0 to 3
+        (skip, none, none, none, none, none): False,
+        (none, none, skip, none, none, skip): False,  # from 1, which nothing reaches
+        (skip, none, skip, none, none, skip): True,
+    }
+    for operations, expected in cells.items():
+        assert places.connected(space, NasBench201Cell(operations)) is expected
+
+
+@pytest.mark.slow
+def test_atlas_choice_and_noise(run: Run) -> None:
+    spaces = ["nasbench201", "nasbench101"]
+    sizes = ["--cells", "4", "--timed", "1", "--resamples", "3", "--page", "docs/atlas.md"]
+    printed = run("atlas", *sizes, "--spaces", *spaces)
+    assert "NAS-Bench-101: 4 architectures\n" in printed
+    page = Path("docs/atlas.md").read_text(encoding="utf-8")
+    for name in ("*parameters*", "*effective_depth*", "near", "AZ-NAS + SynFlow"):
+        assert len(re.findall(rf"^\| {re.escape(name)} \| \d+ \| ", page, re.M)) == 2
+    assert "\nOn no data set better than that: " in page or "beats that somewhere" in page
+    assert Path("docs/pictures/atlas.png").stat().st_size > 10_000
+    lines = Path("runs/study_atlas.jsonl").read_text().count("\n")
+    Path("docs/atlas.md").write_text(page + "\n## One seed or several\n\nkept\n", "utf-8")
+    run("atlas", *sizes, "--spaces", *spaces)
+    assert Path("docs/atlas.md").read_text(encoding="utf-8").endswith("\nkept\n")
+    assert Path("runs/study_atlas.jsonl").read_text().count("\n") == lines
+    few = ["--samples", "2", "--resamples", "3", "--spaces", "nasbench101", "--elsewhere", "4"]
+    printed = run("choice", "--cells", "4", *few)
+    assert printed.startswith("NAS-Bench-201: chosen on 2 cells, judged on 2 others\n")
+    assert "\n| *best single* | " in printed
+    printed = run("noise", "--cells", "4", "--seeds", "2", "--average", "1", "2")
+    assert re.search(r"^\| synflow \| 1\.000 \| 0\.000 \| .* ms \| .* ms \|$", printed, re.M)

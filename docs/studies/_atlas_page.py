@@ -1,0 +1,161 @@
+"""Tables, remarks and picture of the atlas."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _study import Array
+from matplotlib.figure import Figure
+
+HEAD = """# The atlas: what a score is worth, where
+
+Kendall's τ (τ_b) between each training-free score and trained accuracy, higher is better, with
+its standard error over resamples of the architectures (bootstrap), and the processor time of a
+score in milliseconds, one thread, the building of its network included. An indicator has one
+setting per space, chosen before (`space.proxy("small", name)`), and images of CIFAR-10 whatever the
+task; accuracies are those of the benchmark's own data sets and tasks (`room_layout` is −loss). An
+architecture whose score fails is ranked last, as it cannot win a search. All weights and images are
+of one seed. Two rows of a column differ if the difference exceeds about twice the larger error,
+less where they err together.
+
+The last column counts the data sets on which a score beats the best of what is read off the
+architecture (*in italics*: parameters, FLOPs, layers, effective depth and width) by more than one
+standard error of the paired difference.
+
+![Milliseconds against τ, a panel per space](pictures/atlas.png)
+
+```sh
+python docs/studies/atlas.py ../shared/data
+```
+"""
+
+
+def resamples(n: int, count: int) -> Array:
+    """Return how often each of n is drawn, (count + 1, n); the first row is the sample itself."""
+    draws = np.random.default_rng(0).integers(n, size=(count, n))
+    counts = np.stack([np.bincount(row, minlength=n) for row in draws]) if count else ()
+    return np.vstack([np.ones(n), *counts])
+
+
+def taus(scores: Array, accuracy: Array, weights: Array) -> Array:
+    """Return Kendall's τ_b of every resample, (resamples,); infinite scores are ranked."""
+    ranks = np.unique(scores, return_inverse=True)[1]
+    s = np.sign(ranks[:, None] - ranks[None])
+    t = np.sign(accuracy[:, None] - accuracy[None])
+    agree, own, true = (
+        ((weights @ m) * weights).sum(1) for m in (s * t, np.abs(s), np.abs(t).astype(float))
+    )
+    product = np.sqrt(own * true)
+    return np.divide(agree, product, out=np.zeros_like(agree), where=product > 0)
+
+
+def every_tau(one: Any, count: int) -> dict[str, dict[str, Array]]:
+    """Return the τ of every resample by row and data set, paired between rows."""
+    found: dict[str, dict[str, Array]] = {name: {} for name in one.scores}
+    for dataset, accuracy in one.accuracies.items():
+        known = ~np.isnan(accuracy)
+        if known.sum() < 2:
+            continue
+        weights = resamples(int(known.sum()), count)
+        for name, scores in one.scores.items():
+            found[name][dataset] = taus(scores[known], accuracy[known], weights)
+    return found
+
+
+def with_error(values: Array) -> str:
+    """Write τ and its standard error, `.612 (.031)`."""
+    error = float(values[1:].std()) if len(values) > 1 else float("nan")
+    return f"{_short(values[0])} ({_short(error)})"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".replace("0.", ".", 1).replace("-", "−")
+
+
+def beats(found: Mapping[str, Mapping[str, Array]], trivial: Sequence[str]) -> dict[str, int]:
+    """Count, by row, the data sets on which it is surely better than the best trivial row."""
+    counts = dict.fromkeys(found, 0)
+    rows = [name for name in trivial if name in found]
+    for dataset in next(iter(found.values())):
+        best = max(rows, key=lambda name: found[name][dataset][0])
+        for name in found:
+            gain = found[name][dataset] - found[best][dataset]
+            counts[name] += bool(name not in rows and gain[0] > gain[1:].std() > 0)
+    return counts
+
+
+def _mean(own: Mapping[str, Array]) -> float:
+    return float(np.mean([values[0] for values in own.values()]))
+
+
+def section(one: Any, trivial: Sequence[str], count: int) -> tuple[str, dict[str, float]]:
+    """Return the part of the page on one space, and the mean τ by row."""
+    found = every_tau(one, count)
+    datasets = list(next(iter(found.values())))
+    wins = beats(found, trivial)
+    sizes = ", ".join(str(int((~np.isnan(one.accuracies[d])).sum())) for d in datasets)
+    lines = [f"\n## {one.title}\n", f"{sizes} architectures ({', '.join(datasets)}).\n"]
+    header = ["score", "ms", *(f"τ {d}" for d in datasets), "failed", "beats size in"]
+    lines += [f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
+    for name in sorted(found, key=lambda name: -_mean(found[name])):
+        title = f"*{name}*" if name in trivial else name
+        ms = one.milliseconds.get(name, float("nan"))
+        row = [title, "–" if np.isnan(ms) else f"{ms:.0f}"]
+        row += [with_error(found[name][dataset]) for dataset in datasets]
+        row += [
+            str(one.failed[name]),
+            "" if name in trivial else f"{wins[name]} of {len(datasets)}",
+        ]
+        lines.append(f"| {' | '.join(row)} |")
+    lost = [name for name in found if name not in trivial and not wins[name]]
+    best = []
+    for dataset in datasets:
+        name = max((n for n in trivial if n in found), key=lambda n: found[n][dataset][0])
+        best.append(f"{name} ({dataset})")
+    lines.append(f"\nThe best of what is read off the architecture: {', '.join(best)}. ")
+    lines.append(
+        f"On no data set better than that: {', '.join(lost) or 'none'}."
+        if lost
+        else "Every score beats that somewhere."
+    )
+    return "\n".join(lines) + "\n", {name: _mean(own) for name, own in found.items()}
+
+
+def picture(
+    places: Sequence[Any], means: Sequence[Mapping[str, float]], trivial: Sequence[str]
+) -> Figure:
+    """Plot milliseconds against mean τ, a panel per space."""
+    figure = Figure(figsize=(15, 4.5 * -(-len(places) // 2)), layout="constrained")
+    axes = figure.subplots(-(-len(places) // 2), 2, squeeze=False).ravel()
+    for panel, one, mean in zip(axes, places, means, strict=False):
+        for name, value in mean.items():
+            ms = one.milliseconds.get(name, np.nan)
+            if np.isnan(ms):
+                continue
+            kind = 0 if name in trivial else 1 if name.islower() else 2
+            panel.plot(max(ms, 0.1), value, "so^"[kind], color=f"C{kind}", ms=5)
+            short = "+".join(p[:4] for p in name.split(" + ")) if kind == 2 else name
+            panel.annotate(
+                short, (max(ms, 0.1), value), (3, 3), textcoords="offset points", fontsize=6.5
+            )
+        top = max((mean[n] for n in trivial if n in mean), default=0)
+        panel.axhline(top, color="C0", lw=0.8, ls="--")
+        panel.set(xscale="log", title=one.title, xlabel="ms", ylabel="mean τ")
+        panel.grid(alpha=0.3)
+    for panel in axes[len(places) :]:
+        panel.set_axis_off()
+    return figure
+
+
+def write(page: Path, places: Sequence[Any], trivial: Sequence[str], count: int) -> None:
+    """Write the page, with what stands below its last mark kept, and the picture beside it."""
+    parts = [section(one, trivial, count) for one in places]
+    mark = "\n## One seed or several\n"
+    kept = page.read_text(encoding="utf-8").partition(mark) if page.exists() else ("", "", "")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    text = HEAD + "".join(part for part, _ in parts) + kept[1] + kept[2]
+    page.write_text(text, encoding="utf-8")
+    (page.parent / "pictures").mkdir(exist_ok=True)
+    figure = picture(places, [mean for _, mean in parts], trivial)
+    figure.savefig(page.parent / "pictures" / "atlas.png", dpi=80)
