@@ -1,6 +1,7 @@
 """How much better evolution searches than as many random samples, over seeds.
 
-    python docs/studies/evolution.py ../shared/data nasbench201 darts front
+    python docs/studies/evolution.py ../shared/data nasbench201 front
+    python docs/studies/evolution.py ../shared/data darts --indicators EffectiveDepth EffectiveWidth
 
 Scores are taken once, with the weights and images of seed 0, and kept in `--cache`: a second call
 continues where the first was stopped. A seed decides what is drawn.
