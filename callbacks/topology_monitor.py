@@ -62,7 +62,7 @@ class TopologyMonitor(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the wiring."""
         self._shown.open(trainer)
-        self._draw(trainer, pl_module)
+        self._draw(trainer, pl_module, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log depth and width, and draw the wiring if it changed."""
@@ -70,9 +70,9 @@ class TopologyMonitor(pl.Callback):
             depth, width = effective_depth_width(topology)
             pl_module.log(f"effective_depth{name}", depth)
             pl_module.log(f"effective_width{name}", width)
-        self._draw(trainer, pl_module)
+        self._draw(trainer, pl_module, trainer.current_epoch + 1)
 
-    def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epochs: int) -> None:
         if not takes_figures(trainer):
             return
         for name, topology in _by_name(pl_module).items():
@@ -80,7 +80,7 @@ class TopologyMonitor(pl.Callback):
             edges: list[Any] = sorted(graph.edges(data="label"), key=str)
             if self._shown.is_new(name, str(edges)):
                 figure = draw_topology(graph, title=name.strip("/"))
-                show(trainer, f"topology{name}", figure, trainer.current_epoch)
+                show(trainer, f"topology{name}", figure, epochs)
 
 
 def _by_name(module: Any) -> dict[str, Topology]:

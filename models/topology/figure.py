@@ -17,7 +17,16 @@ _BASE: dict[str, Style] = {
     "concat": {"color": "grey", "linestyle": "solid", "linewidth": 0.7},
 }
 # Colour and line differ, for those who cannot tell the colours and for print in grey.
-_LINES = ("solid", (0, (6, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2, 2, 2)))
+_LINES: dict[str, tuple[Any, ...]] = {
+    "operation": (
+        "solid",
+        (0, (7, 1)),
+        (0, (8, 2, 2, 2)),
+        (0, (5, 1, 1, 1)),
+        (0, (3, 1, 3, 1, 1, 1)),
+    ),
+    "skip or pooling": ("dashed", (0, (1, 1)), (0, (2, 1)), (0, (4, 3)), (0, (1, 2))),
+}
 _COLOURS = {
     "operation": ("tab:blue", "tab:green", "tab:purple", "tab:brown", "tab:cyan"),
     "skip or pooling": ("tab:orange", "tab:red", "tab:pink", "tab:olive", "gold"),
@@ -89,9 +98,9 @@ def _styles(graph: "nx.DiGraph[Any]") -> dict[str, Style]:
             for _, _, data in graph.edges(data=True)
             if _KINDS[not data["operations"]] == kind
         }.difference(_GENERIC)
-        if len(names) > len(_LINES) or any("\n" in name for name in names):
+        if len(names) > len(_LINES[kind]) or any("\n" in name for name in names):
             continue
-        for name, colour, line in zip(sorted(names), _COLOURS[kind], _LINES, strict=False):
+        for name, colour, line in zip(sorted(names), _COLOURS[kind], _LINES[kind], strict=False):
             styles[name] = _BASE[kind] | {"color": colour, "linestyle": line}
     return styles
 

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from models.analysis.spectra import log10_spectrum, nngp_spectra, spectra_figure, spectrum_record
+from models.analysis.spectra import (
+    log10_quantiles,
+    log10_spectrum,
+    nngp_spectra,
+    spectra_figure,
+    spectrum_over_epochs_figure,
+    spectrum_record,
+)
 from models.indicators import kernel_spectrum, nngp_kernel, paper_bound
 from models.topology import Dag
 
@@ -49,3 +56,13 @@ def test_figure_has_positive_eigenvalues_in_units_of_their_mean() -> None:
     (line,) = axes.get_lines()
     assert list(line.get_xdata()) == [1, 2, 3]
     assert list(line.get_ydata()) == pytest.approx([2.5, 1.0, 0.5])
+
+
+def test_quantiles_of_a_spectrum_are_lines_over_epochs() -> None:
+    exponents = torch.arange(11.0)
+    assert log10_quantiles(exponents) == [10.0, 9.0, 5.0, 1.0, 0.0]
+    figure = spectrum_over_epochs_figure({2: [4, 3, 2, 1, 0], 0: [9, 8, 7, 6, 5]})
+    lines = figure.axes[0].lines
+    assert [line.get_label() for line in lines] == ["greatest", "90 %", "median", "10 %", "least"]
+    assert all(list(line.get_xdata()) == [0, 2] for line in lines)
+    assert list(lines[2].get_ydata()) == [7, 2]

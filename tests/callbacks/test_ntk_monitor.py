@@ -194,6 +194,25 @@ def test_a_resumed_run_does_not_measure_its_start_again(tmp_path: Path) -> None:
     assert len(scalars(resumed)["ntk/rank"]) == 1
 
 
+def test_the_spectrum_over_epochs_is_one_picture_whatever_was_resumed(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path, version="run")
+    trainer = fit(Foreign(), loader(), NTKMonitor(8), logger=logger)
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    saved = torch.load(tmp_path / "x.ckpt", weights_only=True)["callbacks"]["NTKMonitor"]
+    assert [*saved["quantiles"]] == [0, 1, 2]
+    resumed, monitor = TensorBoardLogger(tmp_path, version="resumed"), NTKMonitor(8)
+    fit(Foreign(), loader(), monitor, logger=resumed, max_epochs=3, ckpt_path=tmp_path / "x.ckpt")
+    quantiles = monitor.state_dict()["quantiles"]
+    assert quantiles.items() > saved["quantiles"].items()
+    assert [*quantiles] == [0, 1, 2, 3]
+    seen = EventAccumulator(resumed.log_dir, {"images": 0}).Reload()
+    (picture,) = seen.Images("ntk/spectrum_over_epochs")
+    assert (picture.step, picture.width, picture.height) == (3, 400, 340)
+    done = TensorBoardLogger(tmp_path, version="done")  # nothing is left to train
+    fit(Foreign(), loader(), NTKMonitor(8), logger=done, ckpt_path=tmp_path / "x.ckpt")
+    assert not EventAccumulator(done.log_dir).Reload().Tags()["images"]
+
+
 def test_a_diverged_network_is_said_and_trains_on(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="NTKMonitor, epoch 1: .*not finite.*NaN is logged"):
         values = logged(tmp_path, Foreign(lr=1e30), loader())

@@ -33,7 +33,10 @@ def test_quickstart_reaches_its_accuracy_and_logs_every_tag() -> None:
     ntk = {f"ntk/{n}" for n in ("log10_condition_number", "lambda_max", "lambda_min", "rank")}
     tags = seen.Tags()
     assert set(tags["scalars"]) >= {"effective_depth", "effective_width"} | figures | ntk
-    assert (tags["images"], tags["histograms"]) == (["topology"], ["ntk/log10_spectrum"])
+    assert (tags["images"], tags["histograms"]) == (
+        ["topology", "ntk/spectrum_over_epochs"],
+        ["ntk/log10_spectrum"],
+    )
     assert seen.Scalars("test/accuracy")[-1].value >= 0.93
     assert [e.value for e in seen.Scalars("effective_depth")] == [1.25] * 15
     assert len(seen.Scalars("ntk/rank")) == len(seen.Histograms("ntk/log10_spectrum")) == 16

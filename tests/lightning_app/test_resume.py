@@ -44,6 +44,36 @@ def test_the_newest_goes_on_in_its_own_folder(tmp_path: Path) -> None:
         assert version == (2 if subcommand == "fit" else None)
 
 
+def test_a_run_with_a_name_goes_on_by_its_name_and_by_last(tmp_path: Path) -> None:
+    named = checkpoint(tmp_path, "dag_2_21_112")
+    os.utime(named, (1, 1))
+    newest = checkpoint(tmp_path, "version_0")
+    for asked, path, version in (
+        ("dag_2_21_112", named, "dag_2_21_112"), (0, newest, 0), (None, newest, 0),
+    ):  # fmt: skip
+        given = config(tmp_path)
+        given.trainer.logger.init_args.version = asked
+        continue_last(given, "fit")
+        assert (given.ckpt_path, given.trainer.logger.init_args.version) == (str(path), version)
+    os.utime(newest, (0, 0))
+    given = config(tmp_path)
+    continue_last(given, "fit")
+    assert given.trainer.logger.init_args.version == "dag_2_21_112"
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    checkpoint(tmp_path, "dag_2")
+    given = config(tmp_path, None)
+    given.trainer.logger.init_args.version = "dag_2"
+    with pytest.raises(ValueError, match=r"trainer\.logger\.version: .*dag_2 holds a run; give an"):
+        continue_last(given, "fit")
+    continue_last(given, "test")
+    given.ckpt_path = "some/path.ckpt"
+    continue_last(given, "fit")
+    given.ckpt_path, given.trainer.logger.init_args.version = None, "dag_3"
+    continue_last(given, "fit")
+
+
 def test_runs_without_a_checkpoint_start_again(tmp_path: Path) -> None:
     """A cluster gives `--ckpt_path last` whenever it starts a job anew."""
     (tmp_path / "run" / "version_0").mkdir(parents=True)
