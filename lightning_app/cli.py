@@ -215,8 +215,8 @@ class ArchitectureCLI(LightningCLI):
         metrics = dict(self.trainer.callback_metrics)
         if self.config[self.subcommand].test_after_fit:
             kept = self.trainer.checkpoint_callback
-            monitors = isinstance(kept, ModelCheckpoint) and kept.monitor is not None
-            best = "best" if monitors else None  # or the final weights
+            known = isinstance(kept, ModelCheckpoint) and kept.monitor and kept.best_model_path
+            best = "best" if known else None  # or the final weights
             self.trainer.test(self.model, self.datamodule, verbose=False, ckpt_path=best)
             metrics |= self.trainer.callback_metrics
         reached = ", ".join(

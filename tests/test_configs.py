@@ -160,7 +160,7 @@ def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         write_table(callback["init_args"], as_space(config["model"]["init_args"]["space"]))
     fast = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
     changes = [f"--model.init_args.{name}={value}" for name, value in SMALL[model].items()]
-    if path.stem.startswith(("train_mobilenet", "train_transformer")):
+    if path.stem.startswith(("train_mobilenet", "train_transformer", "train_photos")):
         changes = ["--data.init_args.batch_size=4"]  # their sizes are the architecture's
     if path.stem in ("train_mobilenet_folder", "train_mobilenet_imagenet",
                      "train_transformer_imagenet"):  # fmt: skip

@@ -1,18 +1,22 @@
 """Learning rates by epoch."""
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
-from models.schedulers import WarmupLinear, rehearse
+from models.schedulers import WarmupCosine, WarmupLinear, rehearse
 
 
 def optimizer(rate: float = 0.5) -> torch.optim.Optimizer:
     return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
 
 
-def rates(epochs: int, warmup: int) -> list[float]:
+def rates(epochs: int, warmup: int, schedule: Callable[..., Any] = WarmupLinear) -> list[float]:
     sgd = optimizer()
-    scheduler = WarmupLinear(sgd, epochs, warmup)
+    scheduler = schedule(sgd, epochs, warmup)
     seen = []
     for _ in range(epochs + 1):
         seen.append(sgd.param_groups[0]["lr"])
@@ -37,9 +41,26 @@ def test_it_grows_then_only_falls(warmup: int) -> None:
     assert seen[warmup:] == sorted(seen[warmup:], reverse=True)
 
 
-def test_its_state_goes_on() -> None:
+def test_half_a_cosine_after_warm_up() -> None:
+    seen = rates(13, 3, WarmupCosine)
+    assert seen[:3] == pytest.approx([0.125, 0.25, 0.375])
+    cosine = [0.25 * (1 + math.cos(math.pi * t / 10)) for t in range(11)]
+    assert seen[3:] == pytest.approx(cosine, abs=1e-12)
+    assert seen[3] == 0.5
+    assert seen[8] == pytest.approx(0.25)  # the middle
+    assert seen[13] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("warmup", [0, 12])
+def test_a_cosine_needs_an_epoch_on_either_side(warmup: int) -> None:
+    with pytest.raises(ValueError, match=f"warmup: expected 1 to 11 of 12 epochs, got {warmup}"):
+        WarmupCosine(optimizer(), 12, warmup)
+
+
+@pytest.mark.parametrize("schedule", [WarmupLinear, WarmupCosine])
+def test_its_state_goes_on(schedule: Callable[..., Any]) -> None:
     first, other = optimizer(), optimizer()
-    scheduler, resumed = WarmupLinear(first, 12, 3), WarmupLinear(other, 12, 3)
+    scheduler, resumed = schedule(first, 12, 3), schedule(other, 12, 3)
     for _ in range(4):
         first.step()
         scheduler.step()
