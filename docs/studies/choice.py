@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--elsewhere", type=int, help="architectures of each other space")
     args = parser.parse_args(arguments)
     use_one_thread()
-    names = sorted({part for parts in AGGREGATES.values() for part in parts})
+    names = sorted({part for parts in (AGGREGATES | FITTED).values() for part in parts})
     with images(args.data, **NORMALISATION) as source:
         source.prepare_data()
         source.setup("fit")
