@@ -55,8 +55,9 @@ class FrontMonitor(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the front if it changed."""
-        takes = takes_figures(trainer) and isinstance(pl_module, HasFront)
-        front = pl_module.front() if takes else None
+        if not takes_figures(trainer) or not isinstance(pl_module, HasFront):
+            return
+        front = pl_module.front()
         if front is None:
             return
         members = [front.names[i] for i in front.members]

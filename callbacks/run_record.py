@@ -113,7 +113,8 @@ class RunRecord(pl.Callback):
         for board in boards(trainer):
             board.add_custom_scalars(_charts(logged))
             parameters = _hyperparameters(trainer, pl_module)
-            for summary in hparams(parameters, dict.fromkeys(metrics, 0)):
+            summaries: Any = hparams(parameters, dict.fromkeys(metrics, 0))  # type: ignore[no-untyped-call]
+            for summary in summaries:
                 board.file_writer.add_summary(summary)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -154,7 +155,7 @@ def _left(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _costs(module: pl.LightningModule) -> dict[str, float]:
     """Return what a network costs, as its module says, or its parameters."""
-    cost = getattr(module, "cost", None)
+    cost: Any = getattr(module, "cost", None)
     if hasattr(cost, "_asdict"):
         return {f"costs/{name}": float(value) for name, value in cost._asdict().items()}
     return {"costs/parameters": float(sum(p.numel() for p in module.parameters()))}

@@ -266,7 +266,7 @@ def main(args: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_news)
     args = sys.argv[1:] if args is None else args
-    sys.argv[1:] = []  # Lightning warns where both are given
+    sys.argv[1:] = args  # which the processes that Lightning starts are given
     words = LastWords()
     always = [callbacks.PredictionWriter(), callbacks.FitChecks(), StopTogether(), words]
     strict = {"exit_on_error": False, "allow_abbrev": False}

@@ -112,8 +112,9 @@ def test_help(name: str, study: Callable[[str], ModuleType]) -> None:
 
 
 def test_commands_of_the_page_run_studies() -> None:
-    page = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
-    named = re.findall(r"python docs/studies/(\w+)\.py ", page)
+    pages = [ROOT / "docs" / name for name in ("search.md", "tensorboard.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    named = re.findall(r"python docs/studies/(\w+)\.py ", text)
     assert sorted(set(named)) == NAMES
 
 
@@ -214,6 +215,24 @@ def test_whole_space(run: Run, space: list[str]) -> None:
     again = run("whole_space", *sizes, "--seeds", "0", "1", *space)
     rows = [re.findall(r"^\| .*(?= \|.*s \|$)", text, re.M) for text in (printed, again)]
     assert rows[0] == rows[1]
+
+
+@pytest.mark.slow
+def test_seeds(
+    study: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = ["--dags", "2", "1_01_222", "--epochs", "1", "--width", "4", "--seeds"]
+    study("seeds").main([str(tmp_path), *sizes, "0", "1"])
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"^\| `(?:2|1_01_222)` \| 2 \| .* ± .* \|$", printed, re.M)) == 2
+    times = [path.stat().st_mtime for path in sorted(tmp_path.rglob("last.ckpt"))]
+    study("seeds").main([str(tmp_path), *sizes, "0", "1"])  # which reads what is there
+    assert times == [path.stat().st_mtime for path in sorted(tmp_path.rglob("last.ckpt"))]
+
+
+def test_mean_with_its_standard_error(study: Callable[[str], ModuleType]) -> None:
+    assert study("seeds").mean_with_error([1.0, 2.0, 3.0]) == "2.0000 ± 0.5774"
+    assert study("seeds").mean_with_error([1.0]) == "1.0000"
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ const puppeteer = await load("puppeteer-core");
 
 const PAGES = [
   ["tensorboard_hparams", "seeds", "hparams"],
-  ["tensorboard_training", "seeds/dag_2_21_112_seed_0", "timeseries"],
+  ["tensorboard_training", "seeds/dag_2_21_112_seed_0", "custom_scalars"],
   ["tensorboard_pruning", "search_quickstart", "images"],
   ["tensorboard_evolution", "evolution_digits", "images"],
 ];
@@ -45,7 +45,7 @@ for (const [index, [name, folder, tab]] of PAGES.entries()) {
   try {
     await wait(url);
     const page = await browser.newPage();
-    await page.setViewport({ width: 1280, height: 900 });
+    await page.setViewport({ width: 1280, height: 1300 });
     await page.goto(`${url}/#${tab}`);
     await sleep(15);
     if (tab === "hparams") {

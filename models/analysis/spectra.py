@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from models.indicators import KernelSpectrum, kernel_spectrum, nngp_kernel, paper_bound
@@ -105,7 +106,7 @@ def spectrum_over_epochs_figure(quantiles: Mapping[int, Sequence[float]]) -> Fig
     )
     axes.set_xlabel("epochs trained", fontsize=12)
     axes.set_ylabel("log₁₀ eigenvalue", fontsize=12)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -1,6 +1,7 @@
 """Everything that runs leave for TensorBoard, read back: tags, hyper-parameters, pictures."""
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def test_all_that_a_config_leaves(name: str, tmp_path: Path) -> None:
         shown = events.Images(tag)
         assert all(one.width <= 500 and one.height <= 500 for one in shown)
         contents = [hashlib.sha256(one.encoded_image_string).digest() for one in shown]
-        again = [a for a, b in zip(contents, contents[1:], strict=False) if a == b]
+        again = [a for a, b in itertools.pairwise(contents) if a == b]
         assert not again, f"{tag} is repeated"
 
 
