@@ -214,10 +214,13 @@ class ArchitectureCLI(LightningCLI):
             return
         metrics = dict(self.trainer.callback_metrics)
         if self.config[self.subcommand].test_after_fit:
-            kept = self.trainer.checkpoint_callback
-            known = isinstance(kept, ModelCheckpoint) and kept.monitor and kept.best_model_path
-            best = "best" if known else None  # or the final weights
-            self.trainer.test(self.model, self.datamodule, verbose=False, ckpt_path=best)
+            best = [  # or the final weights
+                kept.best_model_path
+                for kept in self.trainer.checkpoint_callbacks
+                if isinstance(kept, ModelCheckpoint) and kept.monitor and kept.best_model_path
+            ]
+            path = best[0] if best else None
+            self.trainer.test(self.model, self.datamodule, verbose=False, ckpt_path=path)
             metrics |= self.trainer.callback_metrics
         reached = ", ".join(
             f"{name} {float(metrics[name]):.4f}"

@@ -61,12 +61,19 @@ class ArchitectureTrainer(Trainer):
                 datamodule.load_state_dict(state)
         if output is None:
             output = str(Path(ckpt_path or "here").with_name("model.pt2"))
-        written = export(model, output, photos=_photos(datamodule))
+        photos = _photos(datamodule)
+        written = export(model, output, photos=photos)
         shape = ", ".join(map(str, model.hparams["in_shape"]))
+        if photos is None:
+            does = f"normalised images (N, {shape}) to logits, the module's"
+        else:
+            does = (
+                f"uint8 photos (N, {shape}) to class probabilities, the module's "
+                f"on {len(photos.examples)} test photos"
+            )
         rank_zero_info(
             f"{type(model).__name__} written to {output}, {written.bytes / 1e6:.2f} MB: "
-            f"uint8 photos (N, {shape}) to class probabilities, the module's "
-            f"on {_EXAMPLES} test photos; {written.milliseconds:.2g} ms a photo on one thread here"
+            f"{does}; {written.milliseconds:.2g} ms a photo on one thread here"
         )
 
 

@@ -71,15 +71,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cell = str(NasBench201Cell(operations))
             table.writerow([cell, cell.count("conv"), *(draws.random() for _ in tasks[1:])])
     pixels = np.random.default_rng(0)
-    with tarfile.open(folder / "cifar10-jpeg-12k.tar", "w") as archive:
-        for split, label, i in itertools.product(("train", "test"), range(4), range(80)):
-            file = io.BytesIO()
-            image = pixels.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-            Image.fromarray(image).save(file, "JPEG")
-            entry = tarfile.TarInfo(f"cifar10-jpeg/{split}/{label}/{i}.jpg")
-            entry.size = file.tell()
-            file.seek(0)
-            archive.addfile(entry, file)
+    classes = list(itertools.product(("train/", "test/"), range(4)))
+    for name, inner, count in (
+        ("cifar10-jpeg-12k", [f"cifar10-jpeg/{split}{label}" for split, label in classes], 80),
+        ("sign-digits", [f"sign-digits/{label}" for label in range(10)], 48),
+    ):
+        with tarfile.open(folder / f"{name}.tar", "w") as archive:
+            for path, i in itertools.product(inner, range(count)):
+                file = io.BytesIO()
+                image = pixels.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(image).save(file, "JPEG")
+                entry = tarfile.TarInfo(f"{path}/{i}.jpg")
+                entry.size = file.tell()
+                file.seek(0)
+                archive.addfile(entry, file)
     return folder
 
 
@@ -112,7 +117,7 @@ def test_help(name: str, study: Callable[[str], ModuleType]) -> None:
 
 
 def test_commands_of_the_page_run_studies() -> None:
-    pages = [ROOT / "docs" / name for name in ("search.md", "tensorboard.md")]
+    pages = [ROOT / "docs" / name for name in ("search.md", "tensorboard.md", "photos.md")]
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     named = re.findall(r"python docs/studies/(\w+)\.py ", text)
     assert sorted(set(named)) == NAMES
@@ -242,6 +247,21 @@ def test_hardware(run: Run) -> None:
     assert printed.count(f"| Bound | cell | {DATASETS} |\n") == 2
     for name in ("found", "best that keeps it", "mean of 5 random"):
         assert len(re.findall(rf"^\| [69]0 %: \d\.\d\d ms \| {name} \| ", printed, re.M)) == 4
+
+
+@pytest.mark.slow
+def test_photos(run: Run) -> None:
+    sizes = ["--epochs", "1", "1", "--random", "2", "--evaluations", "2", "--budgets", "800000"]
+    printed = run("photos", *sizes, "--seeds", "0")
+    assert "| Photos | budget | seeds | searched | random, mean | random, best | most " in printed
+    assert re.search(r"^\| signs \| 800,000 \| 1 (\| \d+\.\d ){7}\|$", printed, re.M)
+    assert re.search(r"^\| synflow \| (-?1\.00|nan) \|$", printed, re.M)
+    lines = Path("runs/study_photos.jsonl").read_text().splitlines()
+    assert len(lines) == 5
+    Path("runs/study_photos.jsonl").write_text("\n".join(lines[:-1]) + "\n")  # stopped
+    again = run("photos", *sizes, "--seeds", "0")
+    assert again.count("'arm'") == 1  # trained anew
+    assert again.split("| Photos")[1] == printed.split("| Photos")[1]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from torch import nn
 
 from models import ArchitectureClassifier
 from models.export import Photos, export
+from models.spaces import as_space
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
 GENOTYPE = (Path(__file__).parent / "data" / "darts_v2.txt").read_text().strip()
@@ -23,6 +24,29 @@ def cell() -> ArchitectureClassifier:
 def darts() -> ArchitectureClassifier:
     sizes = {"channels": 2, "cells": 3, "auxiliary": True}
     return ArchitectureClassifier("darts", GENOTYPE, (3, 32, 32), 5, sizes=sizes, drop_path=0.5)
+
+
+SPACES = {
+    "nasbench201": {"channels": 4, "cells_per_stage": 1},
+    "transnas_micro": {"channels": 4, "cells_per_layer": 1, "stem_stride": 1},
+    "nasbench101": {"channels": 4, "modules_per_stack": 1},
+    "darts": {"channels": 4, "cells": 3},
+    "nds_pnas": {"channels": 4, "cells": 3},
+    "mobilenet": {"reduction": 8},
+    "vision_transformer": {"image_size": 32},
+}
+"""Spaces that train, with the sizes of a tiny network."""
+
+
+def drawn(name: str) -> ArchitectureClassifier:
+    """A random architecture; batch statistics are not those of the initialisation."""
+    space = as_space(name)
+    text = space.format(space.random_architecture(torch.Generator().manual_seed(3)))
+    model = ArchitectureClassifier(name, text, (3, 32, 32), 5, sizes=SPACES[name])
+    with torch.no_grad():
+        for _ in range(3):
+            model.network(3 * torch.randn(8, 3, 32, 32) + 1)
+    return model.eval()
 
 
 def images(model: Any, count: int = 7) -> torch.Tensor:
@@ -88,6 +112,24 @@ def test_a_file_for_photos(tmp_path: Path) -> None:
     program = torch.export.load(tmp_path / "model.pt2", extra_files=extra).module()
     torch.testing.assert_close(program(given.examples), expected, rtol=1e-4, atol=1e-5)
     assert json.loads(extra["metadata.json"]) == metadata
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPACES)
+def test_photos_through_onnx_in_every_space(tmp_path: Path, name: str) -> None:
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+    runtime = pytest.importorskip("onnxruntime")
+    model = drawn(name)
+    given = photos(model, 64)
+    export(model, tmp_path / "model.onnx", photos=given)
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    (found,) = session.run(None, {"photos": given.examples.numpy()})
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (given.mean, given.std))
+    with torch.no_grad():
+        expected = model((given.examples / 255 - mean) / std).softmax(1)
+    assert expected.std(0).max() > 1e-4  # says something of the images
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=0, atol=1e-4)
 
 
 def test_onnx_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ download data or needs several processes.
 """
 
 import doctest
+import itertools
+import json
 import os
 import re
 import subprocess
@@ -36,8 +38,14 @@ rm '{record}'$$
 """
 KINDS = {"sh", "bash", "python", "yaml", "math", ""}
 """Languages of fenced blocks; those without one show output, formulas are not run."""
-DIGITS = ("quickstart", "digits")
+AT_HAND = ("quickstart", "digits", "photos")
 """Configs, by name, that need no download."""
+SMALL = {
+    "search/quickstart": ["--model.batch_size", "8"],
+    "search/photos": ["--model.population", "2", "--model.budget", "{parameters: 1000000}"],
+    "configs/train_photos": ["--data.image_size", "32"],
+}
+"""Arguments for configs that take long otherwise."""
 ONE_STEP = {
     "fit": ["--trainer.fast_dev_run", "true"],
     "test": ["--trainer.limit_test_batches", "1"],
@@ -110,26 +118,33 @@ def arguments_of(words: list[str]) -> list[str] | None:
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder where the commands of the pages have been run before, for one step each."""
     folder = tmp_path_factory.mktemp("before")
-    digits = ROOT / "configs" / "train_digits.yaml"
+    random = np.random.default_rng(0)
+    for name in ("1.png", *(f"{label}/{i}.png" for label in ("ash", "oak") for i in range(20))):
+        path = folder / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(path)
     short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1"]
     quiet = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
     previous, arguments = Path.cwd(), sys.argv
     os.chdir(folder)
     sys.argv = ["lightning"]
     try:
-        for name in ("quickstart", "train_digits", "train_supernet_digits"):
+        for name in ("quickstart", "train_digits", "train_supernet_digits", "train_photos"):
             main(["fit", "--config", str(ROOT / "configs" / f"{name}.yaml"), *short, *quiet])
+        run = "runs/train_photos/version_0"
+        trained = ["--config", f"{run}/config.yaml", "--ckpt_path", f"{run}/checkpoints/best.ckpt"]
+        main(["export", *trained, "--output", "photos.onnx"])
     finally:
         os.chdir(previous)
         sys.argv = arguments
-    config = yaml.safe_load(digits.read_text())
-    found = folder / "runs" / "search_quickstart" / "version_0" / "architecture.json"
-    found.parent.mkdir(parents=True)
-    text = config["model"]["init_args"]["architecture"]
-    found.write_text(f'{{"architecture": "{text}", "space": "nasbench201"}}')
-    (folder / "photos").mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(folder / "photos" / "1.png")
+    for name, of in (("train_digits", "quickstart"), ("train_photos", "photos")):
+        config = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+        model = config["model"]["init_args"]
+        found = folder / "runs" / f"search_{of}" / "version_0" / "architecture.json"
+        found.parent.mkdir(parents=True)
+        space = "mobilenet" if of == "photos" else "nasbench201"
+        text = {"architecture": model["architecture"], "space": space}
+        found.write_text(json.dumps(text))
     return folder
 
 
@@ -147,7 +162,7 @@ def working(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def needs_no_download(arguments: list[str]) -> bool:
     config = arguments[arguments.index("--config") + 1]
-    return any(word in config for word in DIGITS) and "--trainer.num_nodes" not in arguments
+    return any(word in config for word in AT_HAND) and "--trainer.num_nodes" not in arguments
 
 
 @pytest.mark.parametrize(
@@ -181,9 +196,8 @@ def test_commands(
                 main([*arguments, *([] if "--help" in arguments else ["--print_config"])])
             assert exit_.value.code == 0, arguments
         else:
-            small = "search/quickstart" in " ".join(arguments)
-            sizes = ["--model.batch_size", "8"] if small else []
-            main([*arguments, *ONE_STEP[arguments[0]], *sizes])
+            sizes = [more for name, more in SMALL.items() if name in " ".join(arguments)]
+            main([*arguments, *ONE_STEP[arguments[0]], *itertools.chain(*sizes)])
 
 
 # Python and YAML ------------------------------------------------------------

@@ -12,8 +12,11 @@ import torch
 from PIL import Image
 
 from datamodules import ImageFolderDataModule
+from datamodules.dataset import MemorySource
 from datamodules.photo_augmentation import DRAWS, augment_photos
 from datamodules.photo_split import mean_and_std, split_copies, typical_size
+from models import SamplingSearch
+from models.indicators import Parameters
 
 
 def photo(path: Path, seed: int, size: tuple[int, int] = (40, 36), mode: str = "RGB") -> Path:
@@ -206,6 +209,36 @@ def test_the_split_is_written_down(folder: Path, tmp_path: Path) -> None:
     tested = [row["image"] for row in rows if row["part"] == "test"]
     own = data.dataset("test")
     assert tested == [own.source.name(i) for i in own.indices.tolist()]
+
+
+@pytest.mark.parametrize("kind", ["search", "fit"])
+def test_no_tested_photo_is_looked_at_before_the_test(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch, quiet: dict[str, object]
+) -> None:
+    """By what the photos contain, copies included."""
+    shutil.copy(folder / "ash" / "00.png", folder / "ash" / "again.png")
+    looked_at: set[str] = set()
+    fetch = MemorySource.fetch
+
+    def recorded(source: MemorySource, indices: torch.Tensor, epoch: int | None) -> object:
+        paths = [folder / source.name(i) for i in indices.tolist()]
+        looked_at.update(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
+        return fetch(source, indices, epoch)
+
+    monkeypatch.setattr(MemorySource, "fetch", recorded)
+    data = ImageFolderDataModule(folder, batch_size=8, test=0.4, validation=0.2)
+    if kind == "search":
+        sizes = {"channels": 2, "cells_per_stage": 1}
+        search = SamplingSearch(
+            data, "nasbench201", samples=2, indicator=Parameters(), batch_size=16, network=sizes
+        )
+        pl.Trainer(**quiet | {"max_epochs": -1}).fit(search)
+    else:
+        pl.Trainer(**quiet).fit(Idle(), data)
+    tested = set(contents(data, "test"))
+    assert len(looked_at) >= 16
+    assert len(tested) >= 20
+    assert not looked_at & tested
 
 
 @pytest.mark.parametrize(

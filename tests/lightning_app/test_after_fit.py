@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 
@@ -65,3 +66,26 @@ def test_a_module_without_a_test_step(quiet: dict[str, object]) -> None:
         MisconfigurationException, match="test_after_fit: LightningModule has no test_step"
     ):
         OpenTestData().setup(trainer, pl.LightningModule(), "fit")
+
+
+@pytest.mark.parametrize("monitor", [["--trainer.callbacks.monitor", "val/loss"], []])
+def test_the_best_checkpoint_is_tested_or_the_last_weights(
+    monitor: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mode: max` makes the worst epoch, the first, the best one."""
+    seen: dict[str, torch.Tensor] = {}
+    for hook in ("on_train_end", "on_test_start"):
+        monkeypatch.setattr(
+            DagMLPClassifier,
+            hook,
+            lambda module, hook=hook: seen.update({hook: next(module.parameters()).clone()}),
+        )
+    kept = ["--trainer.callbacks", "ModelCheckpoint", "--trainer.callbacks.filename", "kept"]
+    mode = [*monitor, "--trainer.callbacks.mode", "max"] if monitor else []
+    short = ["--trainer.max_epochs", "3", "--trainer.limit_train_batches", "4"]
+    config = ["--config", str(CONFIGS / "quickstart.yaml")]
+    main(["fit", *config, *kept, *mode, *short, "--test_after_fit", "true"])
+    content = torch.load(next(Path("runs").rglob("kept.ckpt")), weights_only=True)
+    assert torch.equal(seen["on_test_start"], next(iter(content["state_dict"].values())))
+    assert torch.equal(seen["on_test_start"], seen["on_train_end"]) == (not monitor)
+    assert content["epoch"] == (0 if monitor else 2)
