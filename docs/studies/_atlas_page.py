@@ -113,7 +113,7 @@ def section(one: Any, trivial: Sequence[str], count: int) -> tuple[str, dict[str
     for dataset in datasets:
         name = max((n for n in trivial if n in found), key=lambda n: found[n][dataset][0])
         best.append(f"{name} ({dataset})")
-    lines.append(f"\nThe best of what is read off the architecture: {', '.join(best)}. ")
+    lines.append(f"\nThe best of what is read off the architecture: {', '.join(best)}.")
     lines.append(
         f"On no data set better than that: {', '.join(lost) or 'none'}."
         if lost
