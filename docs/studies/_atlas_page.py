@@ -133,15 +133,15 @@ def picture(
             ms = one.milliseconds.get(name, np.nan)
             if np.isnan(ms):
                 continue
-            kind = 0 if name in trivial else 1 if name.islower() else 2
-            panel.plot(max(ms, 0.1), value, "so^"[kind], color=f"C{kind}", ms=5)
-            short = "+".join(p[:4] for p in name.split(" + ")) if kind == 2 else name
+            kind = 0 if name in trivial else 1 if name.isidentifier() else 2
+            panel.plot(max(ms, 3), value, "so^"[kind], color=f"C{kind}", ms=5)
+            short = "+".join(p[:4] for p in name.split(" + ")) if " + " in name else name
             panel.annotate(
-                short, (max(ms, 0.1), value), (3, 3), textcoords="offset points", fontsize=6.5
+                short, (max(ms, 3), value), (3, 3), textcoords="offset points", fontsize=6.5
             )
         top = max((mean[n] for n in trivial if n in mean), default=0)
         panel.axhline(top, color="C0", lw=0.8, ls="--")
-        panel.set(xscale="log", title=one.title, xlabel="ms", ylabel="mean τ")
+        panel.set(xscale="log", title=one.title, xlabel="ms (at least 3)", ylabel="mean τ")
         panel.grid(alpha=0.3)
     for panel in axes[len(places) :]:
         panel.set_axis_off()
