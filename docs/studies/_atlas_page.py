@@ -10,16 +10,17 @@ from matplotlib.figure import Figure
 
 HEAD = """# The atlas: what a score is worth, where
 
-Kendall's τ (τ_b) between each training-free score and trained accuracy, higher is better, with
-its standard error over resamples of the architectures (bootstrap), and the processor time of a
-score in milliseconds, one thread, the building of its network included. An indicator has one
-setting per space, chosen before (`space.proxy("small", name)`; on NAS-Bench-201 by τ on CIFAR-10 over
-300 cells), and images of CIFAR-10 whatever the task; accuracies are those of the benchmark's own
-data sets and tasks (`room_layout` is −loss). An architecture whose score fails is ranked last, as
-it cannot win a search. All weights and images are of one seed. Two rows of a column differ if the difference exceeds about twice the larger error,
-less where they err together. Times were taken beside other work on two cores; those of sums are of
-their parts one by one, which share passes in a search. `best of 4,000 sets` was fitted to random
-cells of NAS-Bench-201. NEAR and what takes seconds a transformer are left out of the last table.
+Kendall's τ (τ_b) between each training-free score and trained accuracy, higher is better, with its
+standard error over resamples of the architectures (bootstrap), and the processor time of a score in
+milliseconds, one thread, the building of its network included. An indicator has one setting per
+space, chosen before (`space.proxy("small", name)`; on NAS-Bench-201 by τ on CIFAR-10 over 300
+cells), and images of CIFAR-10 whatever the task; accuracies are those of the benchmark's own data
+sets and tasks (`room_layout` is −loss). An architecture whose score fails is ranked last, as it
+cannot win a search. All weights and images are of one seed. Two rows of a column differ if the
+difference exceeds about twice the larger error, less where they err together. Times were taken
+beside other work on two cores; those of sums are of their parts one by one, which share passes in a
+search. `best of 4,000 sets` was fitted to random cells of NAS-Bench-201. NEAR and what takes
+seconds a transformer are left out of the last table.
 
 The last column counts the data sets on which a score beats the best of what is read off the
 architecture (*in italics*: parameters, FLOPs, layers, effective depth and width) by more than one
