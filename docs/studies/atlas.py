@@ -29,13 +29,14 @@ NORMALISATION = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.2470, 0.2435, 0.261
 """That of `CIFAR10DataModule`, and so of configs/rank."""
 TRIVIAL = ("parameters", "flops", "layers", "effective_depth", "effective_width")
 """Read off the architecture: what a score has to beat."""
+DEFAULT = "SynFlow + parameters + layers + trainability + progressivity"
 AGGREGATES = {
     "SynFlow + NEAR + layers": ("synflow", "near", "layers"),
     "NEAR + trainability + parameters": ("near", "trainability", "parameters"),
     "NEAR + trainability + SynFlow": ("near", "trainability", "synflow"),
     "NEAR + Jacobian covariance + parameters": ("near", "jacobian_covariance", "parameters"),
     "AZ-NAS + SynFlow": ("expressivity", "progressivity", "trainability", "flops", "synflow"),
-    "SynFlow + parameters + layers + trainability + progressivity": (
+    DEFAULT: (
         "synflow",
         "parameters",
         "layers",

@@ -1,6 +1,6 @@
 """Which aggregate to rank with and which to find with, chosen without looking at what judges it.
 
-    python docs/studies/choice.py ../shared/data --cells 400
+    python docs/studies/choice.py ../shared/data --cells 200
 
 The few candidates are those of `atlas.py`, set down before any was measured. They are compared by
 CIFAR-10 validation accuracy on one half of random connected NAS-Bench-201 cells: by Kendall's τ,
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Choose, and judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the tables and the images")
-    parser.add_argument("--cells", type=int, default=400, help="of NAS-Bench-201")
+    parser.add_argument("--cells", type=int, default=200, help="of NAS-Bench-201")
     parser.add_argument("--samples", type=int, default=50, help="cells of a search")
     parser.add_argument("--resamples", type=int, default=200, help="for standard errors")
     parser.add_argument("--minutes", type=float, default=20, help="per space; stop after so long")
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--elsewhere", type=int, help="architectures of each other space")
     args = parser.parse_args(arguments)
     use_one_thread()
-    names = sorted({part for parts in (AGGREGATES | FITTED).values() for part in parts})
+    names = sorted({part for parts in AGGREGATES.values() for part in parts})
     with images(args.data, **NORMALISATION) as source:
         source.prepare_data()
         source.setup("fit")

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 from _places import PLACES, architectures_of
 from _study import Array, images, print_table, use_one_thread
-from atlas import NORMALISATION, log_ranks, scorers, times
+from atlas import AGGREGATES, DEFAULT, FITTED, NORMALISATION, log_ranks, scorers, times
 from scipy.stats import kendalltau
 
-NAMES = ("synflow", "near", "meco", "activation_overlap", "trainability", "progressivity")
 SETS = {
-    "SynFlow + NEAR + layers": ("synflow", "near", "layers"),
-    "NEAR + trainability + SynFlow": ("near", "trainability", "synflow"),
+    **{name: (name,) for name in ("synflow", "near", "meco", "activation_overlap")},
+    **{name: (name,) for name in ("trainability", "expressivity", "progressivity")},
+    "AZ-NAS": FITTED["AZ-NAS"],
+    **{name: AGGREGATES[name] for name in ("NEAR + trainability + parameters", DEFAULT)},
 }
 
 
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table = place.read(args.data)
     chosen = architectures_of(place, table, args.cells)
     truth = np.array([table[place.space.format(one)]["cifar10"] for one in chosen])
-    scores: dict[str, list[Array]] = {name: [] for name in (*NAMES, "layers")}
+    names = sorted({part for parts in SETS.values() for part in parts})
+    scores: dict[str, list[Array]] = {name: [] for name in names}
     with images(args.data, **NORMALISATION) as source:
         source.prepare_data()
         source.setup("fit")
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     scores[one.name].append(np.array(column))
         taken = times(place, list(scores), source, chosen[:3])
     shown = []
-    for title, parts in {**{name: (name,) for name in NAMES}, **SETS}.items():
+    for title, parts in SETS.items():
         by_seed = [
             log_ranks({name: scores[name][s] for name in parts}, parts) for s in range(args.seeds)
         ]
