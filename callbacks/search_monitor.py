@@ -80,8 +80,10 @@ class SearchMonitor(pl.Callback):
     def _draw(self, trainer: pl.Trainer, search: Any) -> None:
         space, step = search.space, trainer.current_epoch
         try:
-            architecture = search.architecture
+            architecture = getattr(search, "architecture", None)
         except ValueError:  # nothing has a score yet
+            return
+        if architecture is None:  # a search of one's own need not say what is ahead
             return
         graphs, text = space.topologies(architecture), space.format(architecture)
         if not graphs:

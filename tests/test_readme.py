@@ -26,6 +26,7 @@ import yaml
 from PIL import Image
 
 from lightning_app.cli import main
+from models.spaces import NasBench101Space
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -145,6 +146,12 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
         space = "mobilenet" if of == "photos" else "nasbench201"
         text = {"architecture": model["architecture"], "space": space}
         found.write_text(json.dumps(text))
+    space = NasBench101Space()  # docs/spaces.md
+    architecture = space.random_architecture(torch.Generator().manual_seed(0))
+    found = folder / "runs" / "sampling_digits" / "version_0" / "architecture.json"
+    found.parent.mkdir(parents=True)
+    text = {"architecture": space.format(architecture), "space": space.name}
+    found.write_text(json.dumps(text))
     return folder
 
 

@@ -295,7 +295,7 @@ def written(values: list[float | None]) -> str:
     return f"{fmean(known):.1f}{error}"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Train what is not known yet, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the archives of photos")
@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("--random", type=int, default=10)
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--results", type=Path, default=Path("runs/study_photos.jsonl"))
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     args.epochs = dict(zip(SETS, args.epochs, strict=True))
     args.results.parent.mkdir(parents=True, exist_ok=True)
     use_one_thread()
