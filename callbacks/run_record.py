@@ -43,7 +43,6 @@ _SEARCHED = (
     "multiply_adds",
     "latency_ms",
     "evaluations",
-    "seconds",
 )
 _KAPPA = ("ntk/log10_condition_number_at_start", "ntk/log10_condition_number")
 # What does not decide how good a run is; `optimizer` is named below, with its rate alone.
@@ -68,7 +67,7 @@ class RunRecord(pl.Callback):
       each.
 
     When a search is finished, `found/…`: effective depth and width of what it found (mean over
-    cells), its costs, and the evaluations and seconds that it took.
+    cells), its costs, and the evaluations that it took.
     """
 
     def __init__(self) -> None:
@@ -167,7 +166,8 @@ def _found(result: Mapping[str, Any]) -> dict[str, float]:
     figures = dict(result.get("costs", {}))
     for name in ("depth", "width") if cells else ():
         figures[name] = sum(cell[name] for cell in cells) / len(cells)
-    figures |= {name: result[name] for name in ("evaluations", "seconds") if name in result}
+    if "evaluations" in result:
+        figures["evaluations"] = result["evaluations"]
     return {f"found/{name}": float(value) for name, value in figures.items()}
 
 

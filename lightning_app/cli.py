@@ -266,6 +266,8 @@ def main(args: list[str] | None = None) -> None:
     # Lightning's own use of torch; nothing that a user could change.
     warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
     # The figures of this project are the same on every rank.
+    ours = r".*self\.log\('(train|val|test|search|stage|ntk|nngp|effective_)"
+    warnings.filterwarnings("ignore", message=f"{ours}.*sync_dist=True")
     warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_news)
     args = sys.argv[1:] if args is None else args

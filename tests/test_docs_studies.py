@@ -251,7 +251,7 @@ def test_hardware(run: Run) -> None:
 
 @pytest.mark.slow
 def test_photos(run: Run) -> None:
-    sizes = ["--epochs", "1", "1", "--random", "2", "--evaluations", "2", "--budgets", "800000"]
+    sizes = ["--epochs", "2", "2", "--random", "2", "--evaluations", "2", "--budgets", "800000"]
     printed = run("photos", *sizes, "--seeds", "0")
     assert "| Photos | budget | seeds | searched | random, mean | random, best | most " in printed
     assert re.search(r"^\| signs \| 800,000 \| 1 (\| \d+\.\d ){7}\|$", printed, re.M)

@@ -115,7 +115,7 @@ def accuracy(network: nn.Module, data: ImageFolderDataModule, epochs: int, seed:
         network,
         data.num_classes,
         optimizer=lambda weights: AdamW(weights, lr=0.003, weight_decay=0.05),
-        scheduler=lambda optimizer: WarmupCosine(optimizer, epochs),
+        scheduler=lambda optimizer: WarmupCosine(optimizer, epochs, min(3, epochs - 1)),
     )
     with tempfile.TemporaryDirectory() as folder:
         trainer = pl.Trainer(

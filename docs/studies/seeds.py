@@ -60,7 +60,7 @@ def table(runs: Sequence[dict[str, Any]]) -> list[list[str]]:
         [
             f"`{dag}`",
             str(len(own)),
-            *(mean_with_error([run[tag] for run in own]) for tag in FIGURES),
+            *(mean_with_error([float(run[tag]) for run in own]) for tag in FIGURES),
         ]
         for dag, own in by_dag.items()
     ]

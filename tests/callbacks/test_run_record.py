@@ -152,7 +152,7 @@ def test_a_search_s_settings_and_what_it_found(tmp_path: Path) -> None:
     assert written["indicator.class"] == "Parameters"
     result = module.result()
     (cell,) = result["depth_width"].values()
-    expected = {**result["costs"], **cell, "evaluations": 4, "seconds": result["seconds"]}
+    expected = {**result["costs"], **cell, "evaluations": 4}
     found = {name: events.Scalars(f"found/{name}")[0].value for name in expected}
     assert found == pytest.approx(expected)
 

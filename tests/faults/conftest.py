@@ -145,8 +145,11 @@ def checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """All that the one run in a folder left and that must not depend on interruptions."""
-    (run,) = folder.glob("runs/*/version_*")
+    """All that the newest run in a folder left and that must not depend on interruptions.
+
+    One killed before its first checkpoint leaves a folder with nothing to go on from.
+    """
+    run = max(folder.glob("runs/*/version_*"), key=lambda path: int(path.name.rpartition("_")[2]))
     content = checkpoint(folder)
     found = {
         "progress": (content["epoch"], content["global_step"]),
