@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--percentiles", type=float, nargs="+", default=[10, 30, 60])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--samples", type=int, help="cells to draw instead of all")
-    parser.add_argument("--keep", type=int, default=150, help="of the first stage")
+    parser.add_argument("--keep", type=int, default=50, help="of the first stage")
     parser.add_argument("--random", type=int, default=100, help="cells of the comparison")
     parser.add_argument("--cache", type=Path, default=Path("runs/study_whole_space.jsonl"))
     args = parser.parse_args(arguments)

@@ -81,14 +81,15 @@ def check_stages(stages: Sequence[Stage], space: SearchSpace) -> None:
 
 
 def default_stages() -> list[Stage]:
-    """Return two stages: size and SynFlow for all, then how the best 150 would train.
+    """Return two stages: size and SynFlow for all, then how the best 50 would train.
 
     What has many layers is likely to be good, but among the best it no longer is: the second stage
-    leaves them out (docs/search.md).
+    leaves them out. There the draw of weights decides more than who is let in, hence ten repeats
+    (docs/search.md).
     """
     return [
-        Stage([Parameters(), Layers(), SynFlow()], keep=150, proxy=SynFlow.name),
-        Stage([SynFlow(), Parameters(), Trainability(), Progressivity()], repeats=3),
+        Stage([Parameters(), Layers(), SynFlow()], keep=50, proxy=SynFlow.name),
+        Stage([SynFlow(), Parameters(), Trainability(), Progressivity()], repeats=10),
     ]
 
 
