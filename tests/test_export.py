@@ -43,6 +43,10 @@ def drawn(name: str) -> ArchitectureClassifier:
     space = as_space(name)
     text = space.format(space.random_architecture(torch.Generator().manual_seed(3)))
     model = ArchitectureClassifier(name, text, (3, 32, 32), 5, sizes=SPACES[name])
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # statistics of all batches alike
+            module.reset_running_stats()
     with torch.no_grad():
         for _ in range(3):
             model.network(3 * torch.randn(8, 3, 32, 32) + 1)

@@ -12,9 +12,10 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 from _study import print_table
 
 from lightning_app.cli import main as lightning
@@ -48,7 +49,8 @@ def mean_with_error(values: Sequence[float]) -> str:
     """Write the mean and its standard error; the mean alone of a single value."""
     if len(values) < 2:
         return f"{fmean(values):.4f}"
-    return f"{fmean(values):.4f} ± {stdev(values) / len(values) ** 0.5:.4f}"
+    error = float(np.std(values, ddof=1)) / len(values) ** 0.5  # NaN where a value is infinite
+    return f"{fmean(values):.4f} ± {error:.4f}"
 
 
 def table(runs: Sequence[dict[str, Any]]) -> list[list[str]]:
