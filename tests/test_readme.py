@@ -31,7 +31,8 @@ from models.spaces import NasBench101Space
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
-STANDINS = ("lightning", "python", "torchrun", "srun", "make", "pip", ".venv/bin/tensorboard")
+STANDINS = ("lightning", "python", "torchrun", "srun", "make", "pip", "tensorboard")
+STANDINS += (".venv/bin/tensorboard",)
 STANDIN = r"""#!/bin/sh
 printf '%s\0' "PYTHONPATH=$PYTHONPATH" {name} "$@" | tr '\n' ' ' | cat - '{end}' > '{record}'$$
 cat '{record}'$$ >> '{record}'  # in one piece: others may run at the same time
