@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from models.networks.cost import Latency
 from models.spaces import DartsSpace, NasBench201Space, read_architecture
 
 SPACE = NasBench201Space()
+
+Run = Callable[..., pl.Trainer]
 
 
 class Convolutions(Indicator):
@@ -70,29 +73,11 @@ def small(space: Any = SPACE, **arguments: Any) -> EvolutionSearch:
     return EvolutionSearch(DigitsDataModule(), space, **defaults | arguments)
 
 
-def run(search: EvolutionSearch, folder: Path, **trainer_arguments: Any) -> pl.Trainer:
-    path = trainer_arguments.pop("ckpt_path", None)
-    trainer = pl.Trainer(
-        **{
-            "max_epochs": -1,
-            "accelerator": "cpu",
-            "logger": False,
-            "default_root_dir": folder,
-            "enable_checkpointing": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-        }
-        | trainer_arguments
-    )
-    trainer.fit(search, ckpt_path=path)
-    return trainer
-
-
 def entries(search: EvolutionSearch) -> list[dict[str, Any]]:
     return [entry for generation in search.history for entry in generation["candidates"]]
 
 
-def test_generations_and_counts(tmp_path: Path) -> None:
+def test_generations_and_counts(run: Run, tmp_path: Path) -> None:
     search = small()
     trainer = run(search, tmp_path)
     assert [done["evaluated"] for done in search.history] == [8, 6, 6, 6]
@@ -110,7 +95,7 @@ def test_generations_and_counts(tmp_path: Path) -> None:
     assert counts["refused"] == {}
 
 
-def test_it_finds_better_than_its_first_draws(tmp_path: Path) -> None:
+def test_it_finds_better_than_its_first_draws(run: Run, tmp_path: Path) -> None:
     search = small(evaluations=80)
     run(search, tmp_path)
     scores = [entry["scores"]["convolutions"][0] for entry in entries(search)]
@@ -118,7 +103,7 @@ def test_it_finds_better_than_its_first_draws(tmp_path: Path) -> None:
     assert sum(scores[-8:]) > sum(scores[:8])
 
 
-def test_several_objectives_end_in_a_front(tmp_path: Path) -> None:
+def test_several_objectives_end_in_a_front(run: Run, tmp_path: Path) -> None:
     search = small(**SEVERAL)
     run(search, tmp_path)
     for entry in entries(search):
@@ -154,7 +139,7 @@ def test_several_objectives_end_in_a_front(tmp_path: Path) -> None:
     assert float(rows[0]["multiply_adds"]) == members[0]["costs"]["multiply_adds"]
 
 
-def test_the_costs_are_those_of_the_network_that_will_be_trained(tmp_path: Path) -> None:
+def test_the_costs_are_those_of_the_network_that_will_be_trained(run: Run, tmp_path: Path) -> None:
     sizes = {"channels": 4, "cells_per_stage": 2}
     search = small(objectives=[Convolutions(), "parameters"], sizes=sizes)
     run(search, tmp_path)
@@ -165,7 +150,9 @@ def test_the_costs_are_those_of_the_network_that_will_be_trained(tmp_path: Path)
 
 
 @pytest.mark.parametrize("objectives", [Convolutions(), [Convolutions(), "parameters"]])
-def test_a_budget_holds_for_all_that_is_evaluated(tmp_path: Path, objectives: Any) -> None:
+def test_a_budget_holds_for_all_that_is_evaluated(
+    run: Run, tmp_path: Path, objectives: Any
+) -> None:
     search = small(objectives=objectives, budget={"parameters": 2900})
     run(search, tmp_path)
     assert all(entry["costs"]["parameters"] <= 2900 for entry in entries(search))
@@ -180,7 +167,7 @@ def test_a_budget_holds_for_all_that_is_evaluated(tmp_path: Path, objectives: An
 
 
 def test_what_is_impossible_is_one_line_before_anything_is_scored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.search.feasible._DOUBTFUL", 10)
     search = small(budget={"parameters": 1})
@@ -190,7 +177,7 @@ def test_what_is_impossible_is_one_line_before_anything_is_scored(
     assert search.history == []
 
 
-def test_it_ends_where_nothing_new_is_left(tmp_path: Path) -> None:
+def test_it_ends_where_nothing_new_is_left(run: Run, tmp_path: Path) -> None:
     def few(cell: Any) -> bool:
         return set(cell.operations) <= {"none", "nor_conv_3x3"}
 
@@ -203,7 +190,7 @@ def test_it_ends_where_nothing_new_is_left(tmp_path: Path) -> None:
     assert search.evaluation_count == len(classes) < 100
 
 
-def test_an_aggregate_ranks_everything_evaluated(tmp_path: Path) -> None:
+def test_an_aggregate_ranks_everything_evaluated(run: Run, tmp_path: Path) -> None:
     aggregate = RankAggregate([SynFlow(), Convolutions()])
     search = small(objectives=aggregate)
     run(search, tmp_path)
@@ -216,7 +203,7 @@ def test_an_aggregate_ranks_everything_evaluated(tmp_path: Path) -> None:
     assert front.values[front.members[0]] == (max(merits),)
 
 
-def test_failures_are_recorded_and_do_not_live(tmp_path: Path) -> None:
+def test_failures_are_recorded_and_do_not_live(run: Run, tmp_path: Path) -> None:
     search = small(objectives=[Convolutions(), Pools()])
     run(search, tmp_path)
     failed = [i for i, entry in enumerate(entries(search)) if "error" in entry]
@@ -234,14 +221,14 @@ class Broken(Convolutions):
         raise FloatingPointError("it broke")
 
 
-def test_when_nothing_can_be_evaluated_it_says_why(tmp_path: Path) -> None:
+def test_when_nothing_can_be_evaluated_it_says_why(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no evaluation succeeded: broken: FloatingPointError: it"):
         run(small(objectives=Broken()), tmp_path)
 
 
 @pytest.mark.parametrize("arguments", [{}, SEVERAL, {"budget": {"parameters": 2900}}])
 def test_a_resume_from_any_generation_changes_nothing(
-    tmp_path: Path, arguments: dict[str, Any]
+    run: Run, tmp_path: Path, arguments: dict[str, Any]
 ) -> None:
     def found_in(folder: Path) -> Any:
         result = json.loads((folder / "architecture.json").read_text())
@@ -261,7 +248,7 @@ def test_a_resume_from_any_generation_changes_nothing(
 
 
 def test_a_measured_latency_is_measured_once_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Any] = []
 
@@ -281,21 +268,8 @@ def test_a_measured_latency_is_measured_once_and_kept(
     assert latencies == [float(number) for number in range(1, 27)]
 
 
-def test_a_finished_search_does_nothing_and_says_so(tmp_path: Path) -> None:
-    search = small()
-    trainer = run(search, tmp_path, enable_checkpointing=True)
-    again = small()
-    folder = tmp_path / "again"
-    run(again, folder, ckpt_path=trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
-    assert again.history == search.history
-    assert again.summary().startswith("had already finished; chose #1 of 10, the best convolutions")
-    written = (folder / "architecture.json").read_text()
-    assert written == (tmp_path / "architecture.json").read_text()
-    assert (folder / "front.csv").read_text() == (tmp_path / "front.csv").read_text()
-
-
 def test_it_says_what_was_chosen_why_and_what_comes_next(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     search = small(**SEVERAL)
     assert search.summary() == "0 of 26 architectures evaluated"
@@ -309,14 +283,7 @@ def test_it_says_what_was_chosen_why_and_what_comes_next(
     assert "# convolutions parameters latency_ms architecture" in " ".join(caplog.text.split())
 
 
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
-    trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
-    path = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-    with pytest.raises(ValueError, match=r"ckpt_path: .* with population=8, not 9"):
-        run(small(population=9), tmp_path, ckpt_path=path)
-
-
-def test_darts_evolves(tmp_path: Path) -> None:
+def test_darts_evolves(run: Run, tmp_path: Path) -> None:
     space = DartsSpace()
     sizes = {"channels": 2, "cells": 2}
     search = small(

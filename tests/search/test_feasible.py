@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from models.spaces import NasBench201Space, read_architecture
 SPACE = NasBench201Space()
 SIZES = {"channels": 4, "cells_per_stage": 1}
 
+Run = Callable[..., pl.Trainer]
+
 
 def small(**arguments) -> SamplingSearch:
     arguments = {
@@ -31,24 +34,6 @@ def small(**arguments) -> SamplingSearch:
         "sizes": SIZES,
     } | arguments
     return SamplingSearch(DigitsDataModule(), SPACE, **arguments)
-
-
-def run(search: SamplingSearch, folder: Path, **trainer_arguments) -> pl.Trainer:
-    path = trainer_arguments.pop("ckpt_path", None)
-    trainer = pl.Trainer(
-        **{
-            "max_epochs": -1,
-            "accelerator": "cpu",
-            "logger": False,
-            "default_root_dir": folder,
-            "enable_checkpointing": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-        }
-        | trainer_arguments
-    )
-    trainer.fit(search, ckpt_path=path)
-    return trainer
 
 
 def latency_of(text: str) -> float:
@@ -65,7 +50,7 @@ def table(tmp_path: Path) -> HardwareTable:
     return HardwareTable(str(path), "phone")
 
 
-def test_it_draws_until_enough_keep_to_the_budget(tmp_path) -> None:
+def test_it_draws_until_enough_keep_to_the_budget(run: Run, tmp_path) -> None:
     bound = 9000
     search = small(budget={"parameters": bound})
     counted = [cost(SPACE.network(one, 10, 1, **SIZES), (1, 8, 8)) for one in search.kept]
@@ -83,7 +68,7 @@ def test_it_draws_until_enough_keep_to_the_budget(tmp_path) -> None:
     assert f"parameters {found['costs']['parameters']:,.0f} of 9,000;" in search.summary()
 
 
-def test_what_is_to_be_typed_next_trains_what_was_found(tmp_path) -> None:
+def test_what_is_to_be_typed_next_trains_what_was_found(run: Run, tmp_path) -> None:
     search = small(budget={"parameters": 9000})
     run(search, tmp_path)
     assert search.summary().endswith(
@@ -97,7 +82,7 @@ def test_what_is_to_be_typed_next_trains_what_was_found(tmp_path) -> None:
     assert read_architecture(SPACE, text) == search.architecture
 
 
-def test_costs_are_told_without_a_budget_too(tmp_path) -> None:
+def test_costs_are_told_without_a_budget_too(run: Run, tmp_path) -> None:
     run(small(samples=2, sizes=None), tmp_path)
     found = json.loads((tmp_path / "architecture.json").read_text())
     network = SPACE.network(SPACE.parse(found["architecture"]), 10, 1)
@@ -129,7 +114,7 @@ def test_a_budget_that_nothing_keeps_to_says_what_the_smallest_costs() -> None:
     assert f"{least:,}, |" in text
 
 
-def test_it_gives_up_and_goes_on_with_those_found(monkeypatch, tmp_path) -> None:
+def test_it_gives_up_and_goes_on_with_those_found(run: Run, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(feasible, "PATIENCE", 20)
     with pytest.warns(UserWarning, match=r"samples: gave up after \d+ tries with \d+ of 1000 "):
         search = small(samples=1000, budget={"parameters": 5000})
@@ -138,7 +123,7 @@ def test_it_gives_up_and_goes_on_with_those_found(monkeypatch, tmp_path) -> None
     assert search.finished
 
 
-def test_a_table_stands_in_for_measuring(table, tmp_path) -> None:
+def test_a_table_stands_in_for_measuring(run: Run, table, tmp_path) -> None:
     search = small(budget={"latency_ms": 1.4}, hardware=table)
     assert all(latency_of(SPACE.format(one)) <= 1.4 for one in search.kept)
     run(search, tmp_path / "whole")
@@ -157,7 +142,9 @@ def test_a_table_stands_in_for_measuring(table, tmp_path) -> None:
     assert resumed.history == search.history
 
 
-def test_a_resume_decides_on_the_latencies_that_were_measured(monkeypatch, tmp_path) -> None:
+def test_a_resume_decides_on_the_latencies_that_were_measured(
+    run: Run, monkeypatch, tmp_path
+) -> None:
     measured: list[float] = []
 
     def noisy(*_: object) -> Latency:  # never the same twice
@@ -181,7 +168,7 @@ def test_a_resume_decides_on_the_latencies_that_were_measured(monkeypatch, tmp_p
     assert found["doubt"] in resumed.summary()
 
 
-def test_shares_and_the_best_so_far_are_logged(tmp_path) -> None:
+def test_shares_and_the_best_so_far_are_logged(run: Run, tmp_path) -> None:
     logger = pl.loggers.CSVLogger(tmp_path)
     search = small(budget={"parameters": 9000})
     run(search, tmp_path, logger=logger)

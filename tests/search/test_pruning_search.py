@@ -1,6 +1,7 @@
 """The pruning search as a fit: counts, determinism, failures, files."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,8 @@ from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
 from models.spaces import DartsSpace, NasBench201Space
 from models.topology import effective_depth_width
+
+Run = Callable[..., pl.Trainer]
 
 
 class Parameters(Indicator):
@@ -53,26 +56,8 @@ def small(space=None, **arguments) -> PruningSearch:
     return PruningSearch(DigitsDataModule(), space or NasBench201Space(), **arguments)
 
 
-def run(search: PruningSearch, folder: Path, **trainer_arguments) -> pl.Trainer:
-    path = trainer_arguments.pop("ckpt_path", None)
-    trainer = pl.Trainer(
-        **{
-            "max_epochs": -1,
-            "accelerator": "cpu",
-            "logger": False,
-            "default_root_dir": folder,
-            "enable_checkpointing": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-        }
-        | trainer_arguments
-    )
-    trainer.fit(search, ckpt_path=path)
-    return trainer
-
-
 @pytest.mark.parametrize(("depth_width", "evaluations"), [("reserve", 36), ("off", 54)])
-def test_evaluations_on_nasbench201(tmp_path, depth_width, evaluations):
+def test_evaluations_on_nasbench201(run: Run, tmp_path, depth_width, evaluations):
     search = small(depth_width=depth_width)
     trainer = run(search, tmp_path)
     assert search.finished
@@ -82,7 +67,7 @@ def test_evaluations_on_nasbench201(tmp_path, depth_width, evaluations):
     )
 
 
-def test_darts_prunes_operations_then_edges(tmp_path):
+def test_darts_prunes_operations_then_edges(run: Run, tmp_path):
     search = small(DartsSpace(), prune_number=3)
     run(search, tmp_path)
     assert search.finished
@@ -93,7 +78,7 @@ def test_darts_prunes_operations_then_edges(tmp_path):
     assert genotype == search.architecture
 
 
-def test_paper_pair_of_scores_by_default(tmp_path):
+def test_paper_pair_of_scores_by_default(run: Run, tmp_path):
     search = small(scores=None, repeats=1)
     run(search, tmp_path)
     assert [type(s) for s in search.scores] == [NTKConditionNumber, LinearRegions]
@@ -107,7 +92,7 @@ def test_paper_pair_of_scores_by_default(tmp_path):
     assert entry["gains"]["linear_regions"] == round((regions - base[0]) / base[0], 3)
 
 
-def test_repeats_differ_and_seeds_repeat(tmp_path):
+def test_repeats_differ_and_seeds_repeat(run: Run, tmp_path):
     first, again, other = small(scores=None), small(scores=None), small(scores=None, seed=1)
     for search in (first, again, other):
         run(search, tmp_path, fast_dev_run=True)
@@ -117,7 +102,7 @@ def test_repeats_differ_and_seeds_repeat(tmp_path):
     assert first.history != other.history
 
 
-def test_random_state_does_not_matter(tmp_path):
+def test_random_state_does_not_matter(run: Run, tmp_path):
     first, second = small(), small()
     torch.manual_seed(1)
     run(first, tmp_path)
@@ -129,7 +114,7 @@ def test_random_state_does_not_matter(tmp_path):
 @pytest.mark.parametrize(
     ("value", "reason"), [(None, "FloatingPointError: it broke"), (float("nan"), "is nan")]
 )
-def test_a_failed_evaluation_is_recorded_and_is_not_pruned(tmp_path, value, reason):
+def test_a_failed_evaluation_is_recorded_and_is_not_pruned(run: Run, tmp_path, value, reason):
     operation = 3
     search = small(scores=[Failing(operation, value)], depth_width="off")
     run(search, tmp_path)
@@ -140,7 +125,7 @@ def test_a_failed_evaluation_is_recorded_and_is_not_pruned(tmp_path, value, reas
     assert search.evaluation_count == 54
 
 
-def test_when_nothing_can_be_evaluated_it_says_why(tmp_path):
+def test_when_nothing_can_be_evaluated_it_says_why(run: Run, tmp_path):
     class Broken(Parameters):
         def score(self, network, images, labels):
             if bool((network.mask == NasBench201Space().full_mask()).all()):
@@ -154,39 +139,7 @@ def test_when_nothing_can_be_evaluated_it_says_why(tmp_path):
     assert not (tmp_path / "architecture.json").exists()
 
 
-def test_resume_equals_uninterrupted(tmp_path):
-    whole = small()
-    run(whole, tmp_path / "whole")
-    part = small()
-    trainer = run(part, tmp_path / "part", max_epochs=2, enable_checkpointing=True)
-    assert not part.finished
-    path = trainer.checkpoint_callback.best_model_path
-    resumed = small()
-    run(resumed, tmp_path / "part", ckpt_path=path)
-    assert resumed.history == whole.history
-    assert resumed.architecture == whole.architecture
-    content = torch.load(path, weights_only=True)
-    assert [json.loads(text) for text in content["search"]["rounds"]] == whole.history[:2]
-
-
-def test_a_finished_search_does_nothing_and_says_so(tmp_path):
-    search = small()
-    trainer = run(search, tmp_path, enable_checkpointing=True)
-    again = small()
-    resumed = run(again, tmp_path, ckpt_path=trainer.checkpoint_callback.best_model_path)
-    assert again.history == search.history
-    assert resumed.global_step == trainer.global_step
-    assert again.summary().startswith("had already finished; found |")
-
-
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
-    path = trainer.checkpoint_callback.best_model_path
-    with pytest.raises(ValueError, match="written with repeats=2, not 3"):
-        run(small(repeats=3), tmp_path, ckpt_path=path)
-
-
-def test_a_checkpoint_from_inside_a_round_is_refused(tmp_path):
+def test_a_checkpoint_from_inside_a_round_is_refused(run: Run, tmp_path):
     saver = pl.callbacks.ModelCheckpoint(every_n_train_steps=5, save_top_k=-1)
     run(small(), tmp_path, enable_checkpointing=True, callbacks=[saver], max_epochs=1)
     (path,) = tmp_path.rglob("*step=5.ckpt")
@@ -194,12 +147,12 @@ def test_a_checkpoint_from_inside_a_round_is_refused(tmp_path):
         run(small(), tmp_path, ckpt_path=path)
 
 
-def test_a_limit_on_batches_is_no_decision(tmp_path):
+def test_a_limit_on_batches_is_no_decision(run: Run, tmp_path):
     with pytest.raises(ValueError, match="limit_train_batches: a round needs all 12 evaluations"):
         run(small(), tmp_path, limit_train_batches=3)
 
 
-def test_a_baseline_that_is_not_finite_is_drawn_again(tmp_path):
+def test_a_baseline_that_is_not_finite_is_drawn_again(run: Run, tmp_path):
     class Unlucky(Parameters):
         calls = 0
 
@@ -220,7 +173,7 @@ def test_a_baseline_that_is_not_finite_is_drawn_again(tmp_path):
         run(small(scores=[Hopeless()]), tmp_path)
 
 
-def test_the_global_random_state_is_left_alone(tmp_path):
+def test_the_global_random_state_is_left_alone(run: Run, tmp_path):
     search = small(scores=None, repeats=1)
     seen = []
 
@@ -245,7 +198,7 @@ def test_ranks_share_all_candidates_in_equal_numbers(world):
     assert set().union(*dealt) == set(range(12))
 
 
-def test_monitors_work_on_a_search(tmp_path):
+def test_monitors_work_on_a_search(run: Run, tmp_path):
     logger = pl.loggers.CSVLogger(tmp_path)
     search = small()
     run(
@@ -264,7 +217,7 @@ def test_monitors_work_on_a_search(tmp_path):
     assert (Path(logger.log_dir) / "architecture.json").exists()
 
 
-def test_the_cell_found_is_looked_up(tmp_path):
+def test_the_cell_found_is_looked_up(run: Run, tmp_path):
     table = tmp_path / "table.csv"
     rows = [",".join([*COLUMNS.values(), ARCHITECTURE])]
     rows += [f"{i},{i},{i},{cell}" for i, cell in enumerate(NasBench201Space().architectures())]
@@ -281,7 +234,7 @@ def test_the_cell_found_is_looked_up(tmp_path):
     assert float(values["lookup/cifar10_rank"]) == 15625 - index
 
 
-def test_result_file(tmp_path):
+def test_result_file(run: Run, tmp_path):
     search = small()
     run(search, tmp_path)
     result = json.loads((tmp_path / "architecture.json").read_text())
@@ -340,7 +293,7 @@ class Broken(Parameters):
         ),
     ],
 )
-def test_a_baseline_without_a_score_is_said(tmp_path, error, message):
+def test_a_baseline_without_a_score_is_said(run: Run, tmp_path, error, message):
     with pytest.raises(ValueError, match=message):
         run(small(scores=[Broken(error)]), tmp_path)
 
@@ -360,14 +313,14 @@ class OutOfOrder(Failing):
 
 
 @pytest.mark.parametrize("always", [True, False])
-def test_a_broken_device_ends_the_search(tmp_path, always):
+def test_a_broken_device_ends_the_search(run: Run, tmp_path, always):
     error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
     with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
         run(small(scores=[OutOfOrder(error, always)], depth_width="off"), tmp_path)
     assert not (tmp_path / "architecture.json").exists()
 
 
-def test_out_of_memory_is_a_recorded_failure(tmp_path):
+def test_out_of_memory_is_a_recorded_failure(run: Run, tmp_path):
     score = OutOfOrder(torch.OutOfMemoryError("CUDA out of memory.\nTrace"))
     search = small(scores=[score], depth_width="off")
     run(search, tmp_path)
@@ -376,7 +329,7 @@ def test_out_of_memory_is_a_recorded_failure(tmp_path):
     assert errors == {"out of memory: CUDA out of memory."}
 
 
-def test_more_images_than_there_are_are_refused(tmp_path):
+def test_more_images_than_there_are_are_refused(run: Run, tmp_path):
     with pytest.raises(ValueError, match=r"batch_size: cannot draw 5000 training images: .* 1294"):
         run(small(batch_size=5000), tmp_path)
 

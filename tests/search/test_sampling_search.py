@@ -1,6 +1,7 @@
 """The sampling search as a fit: counts, determinism, failures, files."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from models.spaces import DartsSpace, NasBench201Space
 from models.topology import effective_depth_width
 
 RELEASED = {"depth": (0.99, 2.51), "width": (0.99, 3.01)}
+
+Run = Callable[..., pl.Trainer]
 
 
 class Convolutions(Indicator):
@@ -97,29 +100,11 @@ def negate_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DigitsDataModule, "probe", other)
 
 
-def run(search: SamplingSearch, folder: Path, **trainer_arguments) -> pl.Trainer:
-    path = trainer_arguments.pop("ckpt_path", None)
-    trainer = pl.Trainer(
-        **{
-            "max_epochs": -1,
-            "accelerator": "cpu",
-            "logger": False,
-            "default_root_dir": folder,
-            "enable_checkpointing": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-        }
-        | trainer_arguments
-    )
-    trainer.fit(search, ckpt_path=path)
-    return trainer
-
-
 def entries(search: SamplingSearch) -> list[dict]:
     return [entry for block in search.history for entry in block["candidates"]]
 
 
-def test_blocks_and_counts(tmp_path):
+def test_blocks_and_counts(run: Run, tmp_path):
     search = small()
     trainer = run(search, tmp_path)
     assert search.finished
@@ -130,7 +115,7 @@ def test_blocks_and_counts(tmp_path):
     assert str(search.architecture) == entries(search)[scores.index(max(scores))]["candidate"]
 
 
-def test_the_filter_spares_evaluations(tmp_path):
+def test_the_filter_spares_evaluations(run: Run, tmp_path):
     space = NasBench201Space()
     chosen = DepthWidthFilter(**RELEASED)
     search, free = small(samples=200, filter=chosen), small(samples=200)
@@ -149,7 +134,7 @@ def test_a_filter_that_keeps_nothing_is_refused():
         small(filter=DepthWidthFilter(depth=(7, 8)))
 
 
-def test_seeds_repeat_and_differ(tmp_path):
+def test_seeds_repeat_and_differ(run: Run, tmp_path):
     first, again, other = small(), small(), small(seed=1)
     torch.manual_seed(1)
     for search in (first, again, other):
@@ -158,7 +143,7 @@ def test_seeds_repeat_and_differ(tmp_path):
     assert {e["candidate"] for e in entries(first)} != {e["candidate"] for e in entries(other)}
 
 
-def test_a_score_depends_on_neither_block_nor_order(tmp_path):
+def test_a_score_depends_on_neither_block_nor_order(run: Run, tmp_path):
     first, other = small(), small(block_size=1, filter=DepthWidthFilter())
     for search in (first, other):
         run(search, tmp_path)
@@ -178,7 +163,7 @@ def test_a_score_depends_on_neither_block_nor_order(tmp_path):
         ([1.0, 2.0], "ValueError: the score is no number: [1.0, 2.0]"),
     ],
 )
-def test_failures_are_recorded_and_cannot_win(tmp_path, value, reason):
+def test_failures_are_recorded_and_cannot_win(run: Run, tmp_path, value, reason):
     search = small(indicator=Flawed("nor_conv_3x3", value))
     run(search, tmp_path)
     failed = [entry for entry in entries(search) if "nor_conv_3x3" in entry["candidate"]]
@@ -216,7 +201,7 @@ class OnDevice(Flawed):
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_a_broken_device_ends_the_search(tmp_path, late):
+def test_a_broken_device_ends_the_search(run: Run, tmp_path, late):
     error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
     with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
         run(small(indicator=OnDevice("nor_conv_3x3", error, late)), tmp_path)
@@ -224,7 +209,7 @@ def test_a_broken_device_ends_the_search(tmp_path, late):
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_out_of_memory_is_a_recorded_failure(tmp_path, late):
+def test_out_of_memory_is_a_recorded_failure(run: Run, tmp_path, late):
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nTrace")
     search = small(indicator=OnDevice("nor_conv_3x3", error, late))
     run(search, tmp_path)
@@ -234,7 +219,7 @@ def test_out_of_memory_is_a_recorded_failure(tmp_path, late):
     assert 0 < search.counts()["failed"] == len(failed) < 12
 
 
-def test_when_nothing_can_be_evaluated_it_says_why(tmp_path):
+def test_when_nothing_can_be_evaluated_it_says_why(run: Run, tmp_path):
     search = small(indicator=Flawed("", None))
     search.indicator.operation = search.kept[0].operations[0]
     search.kept = search.kept[:1]
@@ -243,13 +228,13 @@ def test_when_nothing_can_be_evaluated_it_says_why(tmp_path):
     assert not (tmp_path / "architecture.json").exists()
 
 
-def test_ties_go_to_the_first_drawn(tmp_path):
+def test_ties_go_to_the_first_drawn(run: Run, tmp_path):
     search = small(indicator=Constant())
     run(search, tmp_path)
     assert search.architecture == search.kept[0]
 
 
-def test_real_indicators_and_their_aggregate(tmp_path):
+def test_real_indicators_and_their_aggregate(run: Run, tmp_path):
     parts = [ActivationOverlap(), SynFlow(), LinearRegions()]
     search = small(indicator=RankAggregate(parts, "linear"), samples=6, batch_size=8)
     run(search, tmp_path)
@@ -263,7 +248,7 @@ def test_real_indicators_and_their_aggregate(tmp_path):
     assert all(1 <= scores["linear_regions"][0] <= 3000 for scores in done)
 
 
-def test_naswot_is_the_default_and_sees_the_proxy(tmp_path):
+def test_naswot_is_the_default_and_sees_the_proxy(run: Run, tmp_path):
     search = SamplingSearch(DigitsDataModule(), NasBench201Space(), samples=2)
     assert isinstance(search.indicator, ActivationOverlap)
     assert search.settings()["network"] == {"channels": 4, "cells_per_stage": 1}
@@ -275,7 +260,7 @@ def test_naswot_is_the_default_and_sees_the_proxy(tmp_path):
     assert search.counts()["evaluated"] == 2
 
 
-def test_darts_ends_in_a_genotype(tmp_path):
+def test_darts_ends_in_a_genotype(run: Run, tmp_path):
     space = DartsSpace()
     search = small(space, indicator=None, samples=8, filter=DepthWidthFilter())
     run(search, tmp_path)
@@ -290,7 +275,7 @@ def test_darts_ends_in_a_genotype(tmp_path):
     assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 10)
 
 
-def test_scores_are_those_of_a_checkpoint_read_later(tmp_path):
+def test_scores_are_those_of_a_checkpoint_read_later(run: Run, tmp_path):
     whole, part = small(), small()
     run(whole, tmp_path)
     path = run(part, tmp_path, max_epochs=1, enable_checkpointing=True).checkpoint_callback
@@ -300,61 +285,7 @@ def test_scores_are_those_of_a_checkpoint_read_later(tmp_path):
     assert len(part.scores) == 5
 
 
-def test_resume_equals_uninterrupted(tmp_path):
-    whole = small()
-    run(whole, tmp_path / "whole")
-    part = small()
-    trainer = run(part, tmp_path / "part", max_epochs=2, enable_checkpointing=True)
-    assert not part.finished
-    path = trainer.checkpoint_callback.best_model_path
-    resumed = small()
-    run(resumed, tmp_path / "part", ckpt_path=path)
-    assert resumed.history == whole.history
-    assert resumed.architecture == whole.architecture
-    content = torch.load(path, weights_only=True)
-    assert [json.loads(text) for text in content["search"]["rounds"]] == whole.history[:2]
-
-
-def test_a_finished_search_does_nothing_and_says_so(tmp_path):
-    search = small()
-    trainer = run(search, tmp_path, enable_checkpointing=True)
-    again = small()
-    folder = tmp_path / "again"
-    run(again, folder, ckpt_path=trainer.checkpoint_callback.best_model_path)
-    assert again.history == search.history
-    assert again.summary().startswith("had already finished; found |")
-    written = (folder / "architecture.json").read_text()
-    assert written == (tmp_path / "architecture.json").read_text()
-
-
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
-    path = trainer.checkpoint_callback.best_model_path
-    with pytest.raises(ValueError, match="written with samples=12, not 13"):
-        run(small(samples=13), tmp_path, ckpt_path=path)
-
-
-def test_a_checkpoint_of_other_images_is_refused(tmp_path, monkeypatch):
-    trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
-    path = trainer.checkpoint_callback.best_model_path
-    run(small(), tmp_path, ckpt_path=path)
-    negate_images(monkeypatch)
-    with pytest.raises(ValueError, match=r"ckpt_path: .* were taken on other images"):
-        run(small(), tmp_path, ckpt_path=path)
-
-
-def test_a_checkpoint_of_another_kind_of_device_is_refused(tmp_path):
-    trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
-    path = trainer.checkpoint_callback.best_model_path
-    content = torch.load(path, weights_only=True)
-    assert content["search"]["device"] == "cpu"
-    content["search"]["device"] = "cuda"
-    torch.save(content, path)
-    with pytest.raises(ValueError, match=r"ckpt_path: the checkpoint's scores were taken on cuda"):
-        run(small(), tmp_path, ckpt_path=path)
-
-
-def test_result_file(tmp_path):
+def test_result_file(run: Run, tmp_path):
     search = small(filter=DepthWidthFilter())
     run(search, tmp_path)
     result = json.loads((tmp_path / "architecture.json").read_text())
@@ -368,7 +299,7 @@ def test_result_file(tmp_path):
     assert result["counts"]["drawn"] == result["counts"]["filtered"] + result["evaluations"] == 12
 
 
-def test_cached_scores_are_not_computed_again(tmp_path, monkeypatch):
+def test_cached_scores_are_not_computed_again(run: Run, tmp_path, monkeypatch):
     monkeypatch.setattr(Convolutions, "calls", 0)
     path = str(tmp_path / "scores.jsonl")
     plain, first, again = small(), small(cache=path), small(cache=path, block_size=3)
@@ -384,7 +315,7 @@ def test_cached_scores_are_not_computed_again(tmp_path, monkeypatch):
     assert Convolutions.calls == 44
 
 
-def test_cached_scores_of_other_images_are_not_taken(tmp_path, monkeypatch):
+def test_cached_scores_of_other_images_are_not_taken(run: Run, tmp_path, monkeypatch):
     path = str(tmp_path / "scores.jsonl")
     run(small(cache=path), tmp_path)
     monkeypatch.setattr(Convolutions, "calls", 0)
@@ -393,14 +324,14 @@ def test_cached_scores_of_other_images_are_not_taken(tmp_path, monkeypatch):
     assert Convolutions.calls == 12
 
 
-def test_failures_are_not_cached(tmp_path):
+def test_failures_are_not_cached(run: Run, tmp_path):
     path = tmp_path / "scores.jsonl"
     search = small(indicator=Flawed("nor_conv_3x3", float("-inf")), cache=str(path))
     run(search, tmp_path)
     assert len(path.read_text().splitlines()) == 12 - search.counts()["failed"]
 
 
-def test_figures_are_logged(tmp_path):
+def test_figures_are_logged(run: Run, tmp_path):
     logger = pl.loggers.CSVLogger(tmp_path)
     search = small(filter=DepthWidthFilter())
     run(search, tmp_path, logger=logger, log_every_n_steps=1)
@@ -450,7 +381,7 @@ def test_the_draws_follow_from_the_seed_alone():
 
 
 @pytest.mark.parametrize("precision", ["64-true", "16-true", "bf16-true", "bf16-mixed"])
-def test_another_precision_is_refused(tmp_path, precision):
+def test_another_precision_is_refused(run: Run, tmp_path, precision):
     line = f"^trainer.precision: a search runs in 32-true, got {precision}$"
     with pytest.raises(ValueError, match=line):
         run(small(), tmp_path, precision=precision)

@@ -1,6 +1,5 @@
 """Stages on plain values: who is scored, and who goes on."""
 
-import itertools
 from math import log, prod
 
 import pytest
@@ -54,7 +53,7 @@ def test_a_space_without_graphs_or_classes_keeps_all(monkeypatch: pytest.MonkeyP
 
 
 def reference(stage: Stage, scores: list[dict[str, list[float]] | None]) -> list[int]:
-    """Geometric mean of places, by counting."""
+    """Places by counting, their means over repeats, and the product of these."""
     valid = [i for i, own in enumerate(scores) if own is not None]
 
     def place(one: Indicator, repeat: int, i: int) -> float:
@@ -64,13 +63,13 @@ def reference(stage: Stage, scores: list[dict[str, list[float]] | None]) -> list
         return sum(v < mine for v in column) + (sum(v == mine for v in column) + 1) / 2
 
     def merit(i: int) -> float:
-        pairs = itertools.product(stage.indicators, range(stage.repeats))
-        return log(prod(place(one, repeat, i) for one, repeat in pairs))
+        repeats = range(stage.repeats)
+        return log(prod(sum(place(one, r, i) for r in repeats) for one in stage.indicators))
 
     return sorted(valid, key=lambda i: (-round(merit(i), 9), i))
 
 
-def test_ranking_averages_log_ranks_over_indicators_and_repeats() -> None:
+def test_ranks_are_averaged_over_repeats_before_their_logarithms_are_added() -> None:
     stage = Stage([Up(), Down()], repeats=3)
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randint(5, (2, 20, 3), generator=generator).double().tolist()

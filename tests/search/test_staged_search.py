@@ -1,6 +1,7 @@
 """The search in stages as a fit: who goes on, determinism, failures, files."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,13 +14,16 @@ from torch import Tensor, nn
 from datamodules import DigitsDataModule
 from models import DepthWidthFilter, StagedSearch
 from models.benchmarks import HardwareTable
-from models.indicators import Indicator, Parameters, RankAggregate, SynFlow
+from models.indicators import Indicator, Parameters, SynFlow
 from models.networks.cost import Latency, parameters
 from models.search import Stage
+from models.search.staged_rules import ranking
 from models.spaces import DartsSpace, NasBench201Space
 from models.spaces.base import ProxySetting
 
 SPACE = NasBench201Space()
+
+Run = Callable[..., pl.Trainer]
 
 
 class Convolutions(Indicator):
@@ -72,27 +76,11 @@ def small(**arguments: Any) -> StagedSearch:
     return StagedSearch(DigitsDataModule(), given.pop("space", SPACE), **given)
 
 
-def run(search: StagedSearch, folder: Path, **trainer_arguments: Any) -> pl.Trainer:
-    path = trainer_arguments.pop("ckpt_path", None)
-    settings: dict[str, Any] = {
-        "max_epochs": -1,
-        "accelerator": "cpu",
-        "logger": False,
-        "default_root_dir": folder,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
-    trainer = pl.Trainer(**settings | trainer_arguments)
-    trainer.fit(search, ckpt_path=path)
-    return trainer
-
-
 def entries(search: StagedSearch, stage: int) -> list[dict[str, Any]]:
     return [e for block in search.history if block["stage"] == stage for e in block["candidates"]]
 
 
-def test_the_best_of_a_stage_go_on_to_the_next(tmp_path: Path) -> None:
+def test_the_best_of_a_stage_go_on_to_the_next(run: Run, tmp_path: Path) -> None:
     search = small()
     first = search.pools[0]
     trainer = run(search, tmp_path)
@@ -110,16 +98,13 @@ def test_the_best_of_a_stage_go_on_to_the_next(tmp_path: Path) -> None:
     assert second == [SPACE.format(cell) for cell in search.pools[1]]
 
 
-def test_the_last_stage_ranks_over_repeats(tmp_path: Path) -> None:
+def test_the_last_stage_ranks_over_repeats(run: Run, tmp_path: Path) -> None:
     search = small()
     run(search, tmp_path)
     found = [entry["scores"] for entry in entries(search, 1)]
     assert all(len(set(own["noise"])) == 3 for own in found)
-    rows = [[own[name][i] for own in found] for name in ("noise", "convolutions") for i in range(3)]
-    parts = [Noise() for _ in range(3)] + [Convolutions() for _ in range(3)]
-    merits = RankAggregate(parts).aggregate(rows)
-    assert None not in merits
-    assert search.architecture == search.pools[1][max(range(5), key=lambda i: merits[i] or 0.0)]
+    order = ranking(search.stages[1], found)
+    assert search.pools[2] == [search.pools[1][i] for i in order]
 
 
 def test_the_whole_space_and_the_default_stages() -> None:
@@ -133,12 +118,14 @@ def test_the_whole_space_and_the_default_stages() -> None:
         "evaluated": 0,
         "failed": 0,
     }
-    assert [len(stage.indicators) for stage in search.stages] == [3, 4]
+    assert [len(stage.indicators) for stage in search.stages] == [3, 3]
     assert search.block_size == 5259 // 50
     assert search.settings()["stages"][1]["batch_size"] == 16
 
 
-def test_every_repeat_draws_its_own_weights_images_and_random_numbers(tmp_path: Path) -> None:
+def test_every_repeat_draws_its_own_weights_images_and_random_numbers(
+    run: Run, tmp_path: Path
+) -> None:
     """Repeat 0 is the draw of the stage before, whose scores a cache then has."""
     search = small(cache=str(tmp_path / "scores.jsonl"))
     run(search, tmp_path)
@@ -151,7 +138,7 @@ def test_every_repeat_draws_its_own_weights_images_and_random_numbers(tmp_path: 
     assert len(lines) == len(search.pools[0]) + 5 * (3 + 2)
 
 
-def test_a_filter_spares_evaluations(tmp_path: Path) -> None:
+def test_a_filter_spares_evaluations(run: Run, tmp_path: Path) -> None:
     chosen = DepthWidthFilter()
     search = small(samples=40, filter=chosen)
     run(search, tmp_path)
@@ -171,7 +158,7 @@ def test_a_filter_spares_evaluations(tmp_path: Path) -> None:
     )
 
 
-def test_a_filter_that_keeps_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_filter_that_keeps_nothing_is_refused(run: Run, tmp_path: Path) -> None:
     search = small(filter=DepthWidthFilter(depth=(7, 8)))
     n = len(search.pools[0])
     line = f"^filter: keeps none of {n} architectures; refused {n} by DepthWidthFilter$"
@@ -183,7 +170,7 @@ def test_a_filter_that_keeps_nothing_is_refused(tmp_path: Path) -> None:
 SIZES = {"channels": 2, "cells_per_stage": 1}
 
 
-def test_a_budget_holds_of_the_network_that_will_be_trained(tmp_path: Path) -> None:
+def test_a_budget_holds_of_the_network_that_will_be_trained(run: Run, tmp_path: Path) -> None:
     search = small(samples=40, budget={"parameters": 1500}, sizes=SIZES)
     run(search, tmp_path)
     live = [
@@ -200,7 +187,7 @@ def test_a_budget_holds_of_the_network_that_will_be_trained(tmp_path: Path) -> N
     assert result["refused"] == search.refused
 
 
-def test_a_budget_that_nothing_keeps_says_what_is_least(tmp_path: Path) -> None:
+def test_a_budget_that_nothing_keeps_says_what_is_least(run: Run, tmp_path: Path) -> None:
     search = small(budget={"parameters": 10}, sizes=SIZES)
     n = len(search.pools[0])
     line = rf"budget: keeps none of {n} .* {n} by budget.parameters; the least .*: parameters \d+$"
@@ -208,7 +195,7 @@ def test_a_budget_that_nothing_keeps_says_what_is_least(tmp_path: Path) -> None:
         run(search, tmp_path)
 
 
-def test_a_table_of_latencies_stands_in_for_measuring(tmp_path: Path) -> None:
+def test_a_table_of_latencies_stands_in_for_measuring(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "latencies.csv"
     cells = [SPACE.format(cell) for cell in SPACE.architectures()]
     rows = [f"{cell},{1 + cell.count('conv')}" for cell in cells]
@@ -237,7 +224,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_latency_is_measured_of_those_alone_that_would_go_on(
-    tmp_path: Path, measured: list[str]
+    run: Run, tmp_path: Path, measured: list[str]
 ) -> None:
     search = small(budget={"latency_ms": 1.5})
     run(search, tmp_path)
@@ -251,7 +238,7 @@ def test_a_latency_is_measured_of_those_alone_that_would_go_on(
 
 
 def test_a_resume_decides_on_the_latencies_that_were_measured(
-    tmp_path: Path, measured: list[str]
+    run: Run, tmp_path: Path, measured: list[str]
 ) -> None:
     search, resumed = (small(budget={"latency_ms": 1.5}) for _ in range(2))
     path = run(search, tmp_path, enable_checkpointing=True).checkpoint_callback.best_model_path  # type: ignore[union-attr]
@@ -261,7 +248,7 @@ def test_a_resume_decides_on_the_latencies_that_were_measured(
     assert resumed.result() == search.result()
 
 
-def test_failures_are_recorded_and_do_not_go_on(tmp_path: Path) -> None:
+def test_failures_are_recorded_and_do_not_go_on(run: Run, tmp_path: Path) -> None:
     search = small(stages=[Stage([Flawed("nor_conv_3x3")], keep=3, **TINY), stages()[1]])
     run(search, tmp_path)
     failed = [entry for entry in entries(search, 0) if "nor_conv_3x3" in entry["candidate"]]
@@ -272,7 +259,7 @@ def test_failures_are_recorded_and_do_not_go_on(tmp_path: Path) -> None:
     assert not any("nor_conv_3x3" in cell.operations for cell in search.pools[1])
 
 
-def test_a_stage_in_which_nothing_can_be_scored_says_why(tmp_path: Path) -> None:
+def test_a_stage_in_which_nothing_can_be_scored_says_why(run: Run, tmp_path: Path) -> None:
     broken = Stage([Flawed("nor_conv_3x3")], **TINY)
     search = small(stages=[Stage([Convolutions()], keep=2, **TINY), broken])
     with pytest.raises(ValueError, match="no evaluation succeeded: flawed: FloatingPointError"):
@@ -280,7 +267,7 @@ def test_a_stage_in_which_nothing_can_be_scored_says_why(tmp_path: Path) -> None
     assert not (tmp_path / "architecture.json").exists()
 
 
-def test_seeds_repeat_and_differ(tmp_path: Path) -> None:
+def test_seeds_repeat_and_differ(run: Run, tmp_path: Path) -> None:
     first, again, other = small(), small(), small(seed=1)
     torch.manual_seed(1)
     for search in (first, again, other):
@@ -290,7 +277,7 @@ def test_seeds_repeat_and_differ(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 4])
-def test_resume_equals_uninterrupted(tmp_path: Path, epochs: int) -> None:
+def test_resume_equals_uninterrupted(run: Run, tmp_path: Path, epochs: int) -> None:
     """Killed in the first stage, at its end, and in the second."""
     whole, part, resumed = small(), small(), small()
     run(whole, tmp_path / "whole")
@@ -302,24 +289,7 @@ def test_resume_equals_uninterrupted(tmp_path: Path, epochs: int) -> None:
     assert resumed.pools == whole.pools
 
 
-def test_a_finished_search_does_nothing_and_says_so(tmp_path: Path) -> None:
-    search, again = small(), small()
-    path = run(search, tmp_path, enable_checkpointing=True).checkpoint_callback.best_model_path  # type: ignore[union-attr]
-    run(again, tmp_path / "again", ckpt_path=path)
-    assert again.history == search.history
-    assert again.summary().startswith("had already finished; found |")
-    written = (tmp_path / "again" / "architecture.json").read_text()
-    assert written == (tmp_path / "architecture.json").read_text()
-
-
-def test_a_checkpoint_of_other_stages_is_refused(tmp_path: Path) -> None:
-    trainer = run(small(), tmp_path, max_epochs=1, enable_checkpointing=True)
-    path = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-    with pytest.raises(ValueError, match="ckpt_path: the checkpoint was written with stages="):
-        run(small(stages=stages()[::-1][1:]), tmp_path, ckpt_path=path)
-
-
-def test_result_file_names_who_went_on(tmp_path: Path) -> None:
+def test_result_file_names_who_went_on(run: Run, tmp_path: Path) -> None:
     search = small()
     run(search, tmp_path)
     result = json.loads((tmp_path / "architecture.json").read_text(), parse_constant=pytest.fail)
@@ -335,7 +305,7 @@ def test_result_file_names_who_went_on(tmp_path: Path) -> None:
     assert result["settings"]["stages"][1]["repeats"] == 3
 
 
-def test_figures_are_logged(tmp_path: Path) -> None:
+def test_figures_are_logged(run: Run, tmp_path: Path) -> None:
     logger = pl.loggers.CSVLogger(tmp_path)
     search = small()
     run(search, tmp_path, logger=logger, log_every_n_steps=1)
@@ -349,7 +319,7 @@ def test_figures_are_logged(tmp_path: Path) -> None:
     assert float(last["search/best_noise"]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_line_says_how_far_it_came(tmp_path: Path) -> None:
+def test_the_line_says_how_far_it_came(run: Run, tmp_path: Path) -> None:
     search = small()
     n = len(search.pools[0])
     assert search.summary() == f"stage 1 of 2: 0 of {n} scored"
@@ -400,7 +370,7 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
         small(**arguments)
 
 
-def test_a_space_that_is_drawn_from(tmp_path: Path) -> None:
+def test_a_space_that_is_drawn_from(run: Run, tmp_path: Path) -> None:
     space = DartsSpace()
     setting = ProxySetting({"channels": 1, "cells": 3}, 4)
     two = [

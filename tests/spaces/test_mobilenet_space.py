@@ -1,18 +1,13 @@
 """The MobileNet space: its notation, its draws, its sizes, and what can be done with it."""
 
 import json
-import random
 from collections import Counter
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from scipy.stats import chisquare
 
-from datamodules import DigitsDataModule
-from models import SamplingSearch
-from models.indicators import Parameters
 from models.networks import MobileStage
 from models.spaces import MobileChain, MobileNetSpace, NasBench201Space, space_named
 from models.testing import check_space
@@ -124,29 +119,6 @@ def test_extremes_are_those_of_all_chains() -> None:
         assert depth in extremes.depth
 
 
-def test_damaged_texts_are_architectures_or_quote_what_is_wrong() -> None:
-    chance = random.Random(0)
-    generator = torch.Generator().manual_seed(4)
-    refused = 0
-    for _ in range(2_000):
-        text = list(SPACE.format(SPACE.random_architecture(generator)))
-        for _ in range(chance.randint(1, 3)):
-            place = chance.randrange(len(text))
-            text[place : place + chance.randint(0, 2)] = chance.choice("k_-0123456789ecsn é|")
-        damaged = "".join(text)
-        try:
-            found = SPACE.parse(damaged)
-        except ValueError as error:
-            refused += 1
-            message = str(error)
-            quoted = message.split("'")[1]
-            assert "\n" not in message
-            assert quoted.split("…")[0] in damaged, message
-        else:
-            assert SPACE.parse(SPACE.format(found)) == found
-    assert 1_000 < refused < 2_000
-
-
 @pytest.mark.parametrize(
     ("text", "quoted"),
     [
@@ -187,19 +159,3 @@ def test_refuses_what_is_not_its_own() -> None:
     for method in (SPACE.format, SPACE.to_json, SPACE.network, SPACE.topologies):
         with pytest.raises(ValueError, match="expected a MobileChain, got NasBench201Cell"):
             method(cell)  # type: ignore[operator]
-
-
-def test_a_budget_bites(quiet: dict[str, Any]) -> None:
-    search = SamplingSearch(
-        DigitsDataModule(),
-        SPACE,
-        samples=2,
-        indicator=Parameters(),
-        batch_size=4,
-        network={"reduction": 4},
-        sizes={"reduction": 4},
-        budget={"parameters": 600_000, "multiply_adds": 10_000_000},
-    )
-    pl.Trainer(**quiet | {"max_epochs": -1}).fit(search)
-    assert search.counts()["failed"] == 0
-    assert numbers(search.architecture) <= 600_000
