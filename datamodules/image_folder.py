@@ -89,6 +89,7 @@ class ImageFolderDataModule(ImageDataModule):
             raise ValueError("mean, std: one is given; expected both or none")
         if mean is not None and (len(mean) != 3 or len(std or ()) != 3 or min(std or (0,)) <= 0):
             raise ValueError(f"mean, std: {mean}, {std}, expected three each, std above 0")
+        self._has_parts = (Path(self.root) / "train").is_dir()
         self._pool = self._training_folder(Path(self.root))
         self.classes = class_folders(self._pool) if classes is None else classes
         self.num_classes = len(self.classes)
@@ -109,9 +110,8 @@ class ImageFolderDataModule(ImageDataModule):
 
     # Where the images of a part are ------------------------------------------------------------
 
-    @staticmethod
-    def _training_folder(root: Path) -> Path:
-        if (root / "train").is_dir():
+    def _training_folder(self, root: Path) -> Path:
+        if self._has_parts:
             return root / "train"
         for part in ("val", "test"):
             if (root / part).is_dir():
@@ -119,7 +119,7 @@ class ImageFolderDataModule(ImageDataModule):
         return root
 
     def _has(self, part: str) -> bool:
-        return self._pool.name == "train" and (self._pool.parent / part).is_dir()
+        return self._has_parts and (self._pool.parent / part).is_dir()
 
     @property
     def _is_one_pool(self) -> bool:
@@ -180,7 +180,7 @@ class ImageFolderDataModule(ImageDataModule):
         return split_copies(source.labels, self._first_copies(source), self.validation, self.seed)
 
     def _add(self, part: str, source: ImageSource, indices: Tensor) -> None:
-        if part == "train" and self._pool.name == "train":
+        if part == "train" and self._has_parts:
             indices = self._without_held_out(source, indices)
         super()._add(part, source, indices)
 

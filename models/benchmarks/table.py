@@ -102,7 +102,7 @@ def read_csv(
     """Read a table from a CSV file with a header.
 
     A field may be empty: that architecture has no accuracy on that dataset; one that has none at
-    all is left out.
+    all is left out. Rows of one text are one, of their mean accuracy.
 
     Args:
         path: the file.
@@ -128,7 +128,7 @@ def read_csv(
 def _rows(
     path: Path, architecture: Sequence[str], columns: Mapping[str, str]
 ) -> dict[str, dict[str, float]]:
-    rows: dict[str, dict[str, float]] = {}
+    rows: dict[str, list[dict[str, float]]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         missing = {*architecture, *columns.values()} - set(reader.fieldnames or ())
@@ -150,8 +150,8 @@ def _rows(
                     f"{where}: expected a number in {', '.join(columns.values())}"
                 ) from None
             if accuracies or not columns:
-                rows[_text(row, architecture, where)] = accuracies
-    return rows
+                rows.setdefault(_text(row, architecture, where), []).append(accuracies)
+    return {text: _mean(own) for text, own in rows.items()}
 
 
 def _text(row: Mapping[str, str], architecture: Sequence[str], where: str) -> str:

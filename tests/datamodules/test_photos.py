@@ -260,6 +260,15 @@ def test_a_test_folder_without_a_train_folder(folder: Path) -> None:
         ImageFolderDataModule(folder)
 
 
+def test_a_folder_of_classes_may_be_called_train(folder: Path) -> None:
+    """What lies beside it is not its business."""
+    root = folder.rename(folder.with_name("train"))
+    photo(root.with_name("test") / "other" / "0.png", 906)
+    data = ImageFolderDataModule(root)
+    assert len(data.dataset("test")) == 9
+    assert list(data.classes) == ["ash", "birch", "oak"]
+
+
 def test_photo_augmentation_is_per_image() -> None:
     random = torch.Generator().manual_seed(0)
     images = torch.randint(256, (6, 3, 16, 12), generator=random, dtype=torch.uint8)
