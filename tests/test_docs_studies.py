@@ -242,7 +242,19 @@ def test_mean_with_its_standard_error(study: Callable[[str], ModuleType]) -> Non
 
 @pytest.mark.slow
 def test_hardware(run: Run) -> None:
-    sizes = ["--samples", "12", "--keep", "3", "--percentiles", "60", "90", "--random", "5"]
+    sizes = [
+        "--samples",
+        "12",
+        "--keep",
+        "3",
+        "--repeats",
+        "2",
+        "--percentiles",
+        "60",
+        "90",
+        "--random",
+        "5",
+    ]
     printed = run("hardware", *sizes, "--devices", "fpga", "pixel3")
     assert printed.count(f"| Bound | cell | {DATASETS} |\n") == 2
     for name in ("found", "best that keeps it", "mean of 5 random"):

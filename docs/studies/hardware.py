@@ -43,13 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--samples", type=int, help="cells to draw instead of all")
     parser.add_argument("--keep", type=int, default=50, help="of the first stage")
+    parser.add_argument("--repeats", type=int, default=10, help="of the second stage")
     parser.add_argument("--random", type=int, default=100, help="cells of the comparison")
     parser.add_argument("--cache", type=Path, default=Path("runs/study_whole_space.jsonl"))
     args = parser.parse_args(arguments)
     use_one_thread()
     space, table = NasBench201Space(), accuracies(args.data)
     first, second = default_stages()
-    stages = [replace(first, keep=args.keep), second]
+    stages = [replace(first, keep=args.keep), replace(second, repeats=args.repeats)]
     cells = list(table)
     tests = accuracies_of(table, cells)
     connected = {one.function for one in pool_of(space, map(space.parse, cells)).architectures}

@@ -38,7 +38,12 @@ from models.spaces import NasBench201Space
 
 SPACE = NasBench201Space()
 SETS: dict[str, list[Indicator]] = {
-    "SynFlow + parameters + trainability + progressivity (default)": [
+    "SynFlow + trainability + progressivity (default)": [
+        SynFlow(),
+        Trainability(),
+        Progressivity(),
+    ],
+    "SynFlow + parameters + trainability + progressivity": [
         SynFlow(),
         Parameters(),
         Trainability(),
@@ -51,7 +56,6 @@ SETS: dict[str, list[Indicator]] = {
         Trainability(),
         Progressivity(),
     ],
-    "SynFlow + trainability + progressivity": [SynFlow(), Trainability(), Progressivity()],
     "trainability + progressivity": [Trainability(), Progressivity()],
 }
 FIRST: list[Indicator] = [Parameters(), Layers(), SynFlow()]

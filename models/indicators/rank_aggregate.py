@@ -74,7 +74,7 @@ class RankAggregate:
         for indicator, row in zip(self.indicators, scores, strict=True):
             sign = 1 if indicator.higher_is_better else -1
             values = [sign * s for i in valid if (s := row[i]) is not None]
-            share = _ranks(torch.tensor(values, dtype=torch.float64)) / len(valid)
+            share = ranks(torch.tensor(values, dtype=torch.float64)) / len(valid)
             total += share.log() if self.scale == "log" else share
         result: list[float | None] = [None] * len(scores[0])
         for i, value in zip(valid, total.tolist(), strict=True):
@@ -82,7 +82,7 @@ class RankAggregate:
         return result
 
 
-def _ranks(values: torch.Tensor) -> torch.Tensor:
+def ranks(values: torch.Tensor) -> torch.Tensor:
     """1 for the lowest to m for the highest, float64; ties share their mean rank."""
     sorted_values = values.sort().values
     below = torch.searchsorted(sorted_values, values)

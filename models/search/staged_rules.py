@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import networkx as nx
+import torch
 
 from models.indicators.az_nas import Progressivity, Trainability
 from models.indicators.base import Indicator
-from models.indicators.rank_aggregate import RankAggregate
+from models.indicators.rank_aggregate import RankAggregate, ranks
 from models.indicators.size import Layers, Parameters
 from models.indicators.synflow import SynFlow
 from models.search.scoring import check_indicators
@@ -24,8 +25,8 @@ Scores = Mapping[str, Sequence[float]] | None
 class Stage:
     """A stage of a search: what ranks its candidates, and how many of them go on.
 
-    Indicators of a stage share the network. Log-ranks are added up over indicators and averaged
-    over repeats (`RankAggregate`).
+    Indicators of a stage share the network. Ranks are averaged over repeats, and the logarithms of
+    these means are added up over indicators: a mean of logarithms would let one bad draw decide.
 
     Args:
         indicators: what to rank by.
@@ -83,13 +84,13 @@ def check_stages(stages: Sequence[Stage], space: SearchSpace) -> None:
 def default_stages() -> list[Stage]:
     """Return two stages: size and SynFlow for all, then how the best 50 would train.
 
-    What has many layers is likely to be good, but among the best it no longer is: the second stage
-    leaves them out. There the draw of weights decides more than who is let in, hence ten repeats
-    (docs/search.md).
+    What is large is likely to be good, but among the largest size says little more: the second
+    stage leaves it out. There the draw of weights decides more than who is let in, hence ten
+    repeats (docs/search.md).
     """
     return [
         Stage([Parameters(), Layers(), SynFlow()], keep=50, proxy=SynFlow.name),
-        Stage([SynFlow(), Parameters(), Trainability(), Progressivity()], repeats=10),
+        Stage([SynFlow(), Trainability(), Progressivity()], repeats=10),
     ]
 
 
@@ -133,8 +134,14 @@ def ranking(stage: Stage, scores: Sequence[Scores]) -> list[int]:
         stage: whose indicators and repeats.
         scores: of each candidate.
     """
-    columns = [(one, i) for one in stage.indicators for i in range(stage.repeats)]
-    rows = [[None if own is None else own[one.name][i] for own in scores] for one, i in columns]
-    merits = RankAggregate([one for one, _ in columns]).aggregate(rows)
-    valued = [(-merit, i) for i, merit in enumerate(merits) if merit is not None]
-    return [i for _, i in sorted(valued)]
+    valid = [(i, own) for i, own in enumerate(scores) if own is not None]
+    if not valid:
+        return []
+    total = torch.zeros(len(valid), dtype=torch.float64)
+    for one in stage.indicators:
+        sign = 1 if one.higher_is_better else -1
+        columns = torch.tensor([own[one.name] for _, own in valid], dtype=torch.float64)
+        places = [ranks(sign * column) for column in columns[:, : stage.repeats].T]
+        total += torch.stack(places).mean(0).log()
+    order = sorted(zip((-total).tolist(), (i for i, _ in valid), strict=True))
+    return [i for _, i in order]
