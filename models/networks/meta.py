@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
@@ -23,6 +22,10 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
             return build()
 
 
+_HANDED_ON = (nn.ReLU.forward, nn.BatchNorm2d.forward)
+"""BatchNorm of any dimension has the one `forward`, and a synchronised one its own."""
+
+
 @contextmanager
 def shapes_only(network: nn.Module) -> Iterator[None]:
     """Let batch normalisation and ReLU hand on their input: same shape, same graph of gradients.
@@ -33,7 +36,7 @@ def shapes_only(network: nn.Module) -> Iterator[None]:
     replaced: list[nn.Module] = []
     for module in network.modules():
         own = type(module).forward
-        if "forward" in vars(module) or own not in (nn.ReLU.forward, _BatchNorm.forward):
+        if "forward" in vars(module) or own not in _HANDED_ON:
             continue
         module.forward = partial(_hand_on, module)
         replaced.append(module)

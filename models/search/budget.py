@@ -4,7 +4,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from models.benchmarks import HardwareTable
 from models.search.costs import COSTS, Costs, shown
+from models.search.images import ImageSource
+from models.spaces import SearchSpace
 
 
 class Budget:
@@ -25,6 +28,30 @@ class Budget:
         checked = {} if bounds is None else check_bounds(bounds)
         self.bounds = {name: checked[name] for name in COSTS if name in checked}
         self.costs = costs
+
+    @classmethod
+    def of(
+        cls,
+        bounds: Mapping[str, float] | None,
+        space: SearchSpace,
+        images: ImageSource,
+        sizes: Mapping[str, Any] | None,
+        hardware: HardwareTable | None,
+    ) -> "Budget":
+        """Return a budget of the networks that would be trained on some images.
+
+        Args:
+            bounds: cost to its upper bound; none by default.
+            space: whose architectures.
+            images: whose shape and classes.
+            sizes: of the networks, as `space.network` takes them; its own by default.
+            hardware: a table of latencies, instead of measuring them.
+
+        Raises:
+            ValueError: bounds, sizes or a table that cannot be asked of the space.
+        """
+        latency = None if hardware is None else hardware.bind(space)
+        return cls(bounds, Costs(space, images.in_shape, images.num_classes, sizes, latency))
 
     @property
     def measures(self) -> bool:

@@ -103,3 +103,19 @@ def checked_objectives(objectives: Objective | Sequence[Objective] | None) -> li
         found = ", ".join(names) or "none"
         raise ValueError(f"objectives: expected one indicator or more, got {found}")
     return given
+
+
+def check_numbers(**numbers: tuple[float, float, float | None]) -> None:
+    """Refuse arguments out of range.
+
+    Args:
+        **numbers: by the argument's name its value, the least and the greatest allowed, None for
+            no greatest.
+
+    Raises:
+        ValueError: one line that names the argument and what is allowed.
+    """
+    for name, (value, least, greatest) in numbers.items():
+        if not (value >= least and (greatest is None or value <= greatest)):
+            allowed = f"{least} or more" if greatest is None else f"{least} to {greatest}"
+            raise ValueError(f"{name}: expected {allowed}, got {value}")

@@ -12,7 +12,7 @@ from models.benchmarks import HardwareTable
 from models.search.base import Search
 from models.search.budget import Budget
 from models.search.constraints import Filter, Filtering
-from models.search.costs import COSTS, Costs
+from models.search.costs import COSTS
 from models.search.describe import (
     against_budget,
     describe,
@@ -20,22 +20,17 @@ from models.search.describe import (
     describe_costs,
     how_to_train,
 )
-from models.search.evolution_archive import Archive, checked_objectives
+from models.search.evolution_archive import Archive, check_numbers, checked_objectives
+from models.search.evolution_draws import Draws
 from models.search.evolution_result import counts_of, csv_rows, members_of
 from models.search.evolution_rules import (
-    Children,
     Objective,
-    Parents,
-    draw_children,
-    first_population,
     fittest,
-    ranked,
     youngest,
 )
 from models.search.feasible import refusals
 from models.search.sampling_rules import indicators_of
 from models.search.scoring import Evaluation, Scorer, check_indicators
-from models.seeding import generator
 from models.spaces import SearchSpace, as_space
 from models.spaces.sizes import check_sizes
 
@@ -117,29 +112,24 @@ class EvolutionSearch(Search):
         check_sizes(self.space.network, network, f"{self.space.name} networks", "network")
         if tournament is None:
             tournament = max(2, population // 5) if len(self.objectives) == 1 else 2
-        for name, value, least, greatest in (
-            ("evaluations", evaluations, 1, self.space.count),
-            ("population", population, 2, None),
-            ("offspring", offspring, 1, None),
-            ("tournament", tournament, 1, None),
-            ("crossover", crossover, 0, 1),
-            ("batch_size", self.batch_size, 2, None),
-        ):
-            if not (value >= least and (greatest is None or value <= greatest)):
-                allowed = f"{least} or more" if greatest is None else f"{least} to {greatest}"
-                raise ValueError(f"{name}: expected {allowed}, got {value}")
+        check_numbers(
+            evaluations=(evaluations, 1, self.space.count),
+            population=(population, 2, None),
+            offspring=(offspring, 1, None),
+            tournament=(tournament, 1, None),
+            crossover=(crossover, 0, 1),
+            batch_size=(self.batch_size, 2, None),
+        )
         self.evaluations = evaluations
         self.population = population
         self.offspring = offspring
         self.tournament = tournament
         self.crossover = crossover
         self.filter = filter
-        self.sizes = sizes
         self.hardware = hardware
+        self.budget = Budget.of(budget, self.space, self.images, sizes, hardware)
+        self.costs = self.budget.costs
         in_shape, classes = self.images.in_shape, self.images.num_classes
-        latency = None if hardware is None else hardware.bind(self.space)
-        self.costs = Costs(self.space, in_shape, classes, sizes, latency)
-        self.budget = Budget(budget, self.costs)
         self.filtering = Filtering(filter, self.space, in_shape, classes, self.budget)
         self.scorer = Scorer(
             self.space, self.images, self.indicators, network, self.batch_size, seed, cache
@@ -148,6 +138,8 @@ class EvolutionSearch(Search):
         self._costs_named = [name for name in COSTS if name in named]
         self.archive = Archive(self.space, self.objectives)
         """Everything that was evaluated."""
+        breeding = tournament, crossover, seed
+        self._draws = Draws(self.filtering, self.budget, self._costs_named, *breeding)
         self._next: dict[str, Any] = {}
 
     # The search's state ------------------------------------------------------------------------
@@ -225,38 +217,11 @@ class EvolutionSearch(Search):
 
     def _draw(self) -> dict[str, Any]:
         """Draw the next generation; every process draws the same."""
-        before = self.filtering.refused.copy()
-        count = self.offspring if self.history else self.population
-        count = min(count, self.evaluations - len(self.archive))
-        found = (
-            self._children(count)
-            if self.history
-            else first_population(self.space, count, self.filtering, self.budget, self.seed)
-        )
-        return {
-            "children": [self.space.format(one) for one in found.architectures],
-            "costs": [self.costs.of(one, self._costs_named) for one in found.architectures],
-            "drawn": found.drawn,
-            "known": found.known,
-            "refused": dict(self.filtering.refused - before),
-        }
-
-    def _children(self, count: int) -> Children:
+        left = self.evaluations - len(self.archive)
+        if not self.history:
+            return self._draws.first(min(self.population, left))
         living = self.history[-1]["population"]
-        parents = Parents(
-            [self.archive.architectures[i] for i in living],
-            ranked(self.archive.values, living),
-            self.tournament,
-            self.crossover,
-        )
-        return draw_children(
-            self.space,
-            parents,
-            count,
-            self.archive.architectures,
-            self.filtering.keeps,
-            generator(self.seed, "sample", self.round),
-        )
+        return self._draws.next(min(self.offspring, left), self.archive, living, self.round)
 
     def evaluate(self, candidate: Any) -> Evaluation:
         """Score an architecture by every indicator."""
@@ -321,15 +286,14 @@ class EvolutionSearch(Search):
         """The chosen architecture, the members of the front, and how they were found."""
         front = self.front()
         assert front is not None
-        counts = self.counts()
         return {
             **describe_architecture(self.space, self.architecture),
             **describe_costs(self.budget, self.architecture),
             "chosen": f"#{front.chosen + 1}, {front.why}",
             "members": members_of(front, self.space, self.budget, self._costs_named),
             "settings": self.settings(),
-            "counts": counts,
-            "refused": counts["refused"],
+            "counts": self.counts(),
+            "refused": self.counts()["refused"],
             "evaluations": self.evaluation_count,
             "seconds": round(self.seconds, 3),
             "rounds": self.history,

@@ -13,7 +13,6 @@ from models.indicators.rank_aggregate import RankAggregate
 from models.search.base import Search
 from models.search.budget import Budget
 from models.search.constraints import Filter, Filtering
-from models.search.costs import Costs
 from models.search.describe import (
     against_budget,
     describe,
@@ -123,9 +122,8 @@ class SamplingSearch(Search):
         )
         data = self.images.in_shape, self.images.num_classes
         self.hardware = hardware
-        look_up = None if hardware is None else hardware.bind(self.space)
-        self.costs = Costs(self.space, *data, sizes, look_up)
-        self.budget = Budget(budget, self.costs)
+        self.budget = Budget.of(budget, self.space, self.images, sizes, hardware)
+        self.costs = self.budget.costs
         self.filtering = Filtering(filter, self.space, *data, self.budget)
         self.kept: list[Any] = []
         """The architectures to score, in the order in which they were drawn."""

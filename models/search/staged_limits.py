@@ -1,13 +1,10 @@
 """What an architecture must meet to be scored in stages, and to go on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from models.benchmarks import HardwareTable
 from models.search.budget import Budget
 from models.search.constraints import Filter, Filtering
-from models.search.costs import Costs
-from models.spaces import SearchSpace
 
 
 class StagedLimits:
@@ -18,38 +15,27 @@ class StagedLimits:
 
     Args:
         filter: constraints, one or a list; by default none.
-        budget: upper bounds on costs; by default none.
-        sizes: of the network that will be trained, as `space.network` takes them.
-        hardware: a table of latencies, instead of measuring.
-        space: whose architectures.
-        in_shape: (channels, height, width) of an image.
-        num_classes: of the data.
-
-    Attributes:
-        costs: of the networks that will be trained.
-        budget: the whole of it.
+        budget: the whole of it, with the costs of the networks that will be trained.
 
     Raises:
-        ValueError: what cannot be asked of the space.
+        ValueError: constraints that cannot be asked of the space.
     """
 
     def __init__(
         self,
         filter: Filter,
-        budget: Mapping[str, Any] | None,
-        sizes: Mapping[str, Any] | None,
-        hardware: HardwareTable | None,
-        space: SearchSpace,
-        in_shape: Sequence[int],
-        num_classes: int,
+        budget: Budget,
     ) -> None:
-        latency = None if hardware is None else hardware.bind(space)
-        self.costs = Costs(space, in_shape, num_classes, sizes, latency)
-        self.budget = Budget(budget, self.costs)
+        self.budget = budget
+        self.costs = budget.costs
         bounds = dict(self.budget.bounds)
         self._measured = bounds.pop("latency_ms") if self.budget.measures else None
         self._filtering = Filtering(
-            filter, space, in_shape, num_classes, Budget(bounds or None, self.costs)
+            filter,
+            self.costs.space,
+            self.costs.in_shape,
+            self.costs.num_classes,
+            Budget(bounds or None, self.costs),
         )
 
     def refuses(self, architecture: Any) -> str | None:

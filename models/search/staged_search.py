@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 
 from models.benchmarks import HardwareTable
 from models.search.base import Search
+from models.search.budget import Budget
 from models.search.constraints import Filter
 from models.search.describe import (
     against_budget,
@@ -112,8 +113,8 @@ class StagedSearch(Search):
         self._prepared: int | None = None
         self._left_out = {"isomorphic": pool.isomorphic, "disconnected": pool.disconnected}
         self.hardware = hardware
-        data = self.images.in_shape, self.images.num_classes
-        self._limits = StagedLimits(filter, budget, sizes, hardware, self.space, *data)
+        bounds = Budget.of(budget, self.space, self.images, sizes, hardware)
+        self._limits = StagedLimits(filter, bounds)
         self.pools: list[list[Any]] = [pool.architectures]
         """The architectures of each stage that has begun; after the last, the best ones."""
 
