@@ -236,13 +236,13 @@ class ArchitectureCLI(LightningCLI):
             folder = self.trainer.log_dir
             rank_zero_info(f"Written to {folder}; look at it with: tensorboard --logdir {folder}")
 
-    def _warn_untrained(self) -> None:
+    def _check_model(self) -> None:
         if isinstance(self.model, Search) and self.subcommand != "export":
             fail(f"model: a search runs with fit, not {self.subcommand}")
         if isinstance(self.model, ImageClassifier) and not self.config[self.subcommand].ckpt_path:
             rank_zero_warn("no --ckpt_path: this is the network at initialisation")
 
-    before_validate = before_test = before_predict = before_export = _warn_untrained
+    before_validate = before_test = before_predict = before_export = _check_model
 
 
 def _with(kind: type[Callback], given: list[Callback]) -> list[Callback]:
@@ -268,6 +268,7 @@ def main(args: list[str] | None = None) -> None:
     # The figures of this project are the same on every rank.
     ours = r".*self\.log\('(train|val|test|search|stage|ntk|nngp|effective_)"
     warnings.filterwarnings("ignore", message=f"{ours}.*sync_dist=True")
+    # `validation: 0` asks for no validation.
     warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_news)
     args = sys.argv[1:] if args is None else args

@@ -28,8 +28,6 @@ _LOST = re.compile(
     r"Connection (closed|reset) by peer|Broken pipe|[Rr]emote (process exited|server shutdown)"
     r"|communicator was aborted"
 )
-
-
 _NOT_NONE = "- Expected a <class 'NoneType'>"  # of every optional argument
 
 
