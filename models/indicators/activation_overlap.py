@@ -21,14 +21,19 @@ def activation_overlap(network: nn.Module, inputs: Tensor) -> float:
 
     Raises ValueError for fewer than two inputs or integer ones, or if no `nn.ReLU` is called.
     """
-    K = torch.zeros(len(inputs), len(inputs), dtype=torch.float64)
+    # with a = (s + 1)/2, agreements are L − a_i·a_i − a_j·a_j + 2 a_i·a_j
+    both, units = torch.zeros(len(inputs), len(inputs), dtype=torch.float64), 0
 
     def add(signs: Tensor) -> None:
+        nonlocal units
+        units += signs.shape[1]
         for part in torch.split(signs, _EXACT, dim=1):
-            s = part.to(torch.float32).mul_(2).sub_(1)
-            K.add_((s @ s.T + part.shape[1]).cpu(), alpha=0.5)
+            a = part.to(torch.float32)
+            both.add_((a @ a.T).cpu())
 
     pass_relu_signs(network, inputs, add)
+    active = both.diagonal()
+    K = units - active[:, None] - active + 2 * both
     spectrum = kernel_spectrum(K)
     if spectrum.rank < len(K):
         return -math.inf

@@ -31,9 +31,10 @@ def pass_relu_signs(
             seen.
         inputs: floating-point, (N, ...).
         use: called with the signs of each call of a ReLU, in the order of the forward pass:
-            boolean, (N, units), on the device of the output; True where a unit is active, its
-            output above 0. It runs without gradients. A ReLU with an attribute `readers`, which a
-            supernet computes once for that many operations, counts as one of each.
+            boolean, (N, units) in one order for all samples, on the device of the output; True
+            where a unit is active, its output above 0. It runs without gradients. A ReLU with an
+            attribute `readers`, which a supernet computes once for that many operations, counts as
+            one of each. A network with an attribute `cpu_format` gets its images in that layout.
         distinct: such a ReLU counts once: enough to tell which patterns there are.
 
     Raises:
@@ -52,6 +53,8 @@ def pass_relu_signs(
                     f"network must keep its {samples} samples in the first dimension: "
                     f"{name or 'ReLU'} sees {tuple(output.shape)}"
                 )
+            if output.ndim == 4 and output.is_contiguous(memory_format=torch.channels_last):
+                output = output.movedim(1, -1)  # in the order of the memory: no copy
             signs = (output > 0).reshape(samples, -1)
             for _call in range(times):
                 use(signs)
@@ -70,9 +73,16 @@ def pass_relu_signs(
                 # first among the hooks, to see the ReLU's own output
                 handle = module.register_forward_hook(hook(name, times), prepend=True)
                 hooks.callback(handle.remove)
-        network(inputs.clone())
+        network(inputs.clone(memory_format=_format_for(network, inputs)))
     if not called:
         raise ValueError(
             "network calls no nn.ReLU module: it has no activation pattern to read; "
             "JacobianCovariance needs none"
         )
+
+
+def _format_for(network: nn.Module, inputs: Tensor) -> torch.memory_format:
+    """Return the layout that a network asks for; others may call `view`, which needs their own."""
+    if inputs.device.type != "cpu":
+        return torch.preserve_format
+    return getattr(network, "cpu_format", torch.preserve_format)

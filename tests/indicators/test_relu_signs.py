@@ -34,3 +34,16 @@ def test_a_score_of_ones_own_stands_on_them() -> None:
     half = nn.Sequential(nn.Flatten(), nn.ReLU())
     images = torch.tensor([1.0, -1.0]).expand(4, 1, 1, 2)
     assert ActiveShare().score(half, images, torch.zeros(4)) == 0.5
+
+
+def test_a_network_may_ask_for_another_layout_of_its_images() -> None:
+    seen: dict[bool, list[Tensor]] = {True: [], False: []}
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.ReLU())
+    images = torch.randn(5, 3, 6, 6)
+    pass_relu_signs(network, images, seen[False].append)
+    network.cpu_format = torch.channels_last  # type: ignore[assignment]
+    pass_relu_signs(network, images, seen[True].append)
+    for ours, plain in zip(seen[True], seen[False], strict=True):
+        ours, plain = ours.double(), plain.double()
+        assert torch.equal(ours @ ours.T, plain @ plain.T)
+    assert not torch.equal(seen[True][0], seen[False][0])  # in the order of its memory
