@@ -138,7 +138,7 @@ def _entropy(features: Tensor, index: int) -> Tensor:
     """Entropy of the spectrum of the covariance of channels of maps, tokens or vectors."""
     X = _by_channel(features)
     X = X - X.mean((0, 2), keepdim=True)
-    covariance = (X @ X.mT).sum(0, dtype=torch.float64)
+    covariance = (X @ X.mT).sum(0, dtype=torch.float64).cpu()  # small: kernels would cost more
     if not torch.isfinite(covariance).all():
         raise FloatingPointError(f"features {index} are not finite")
     eigenvalues = torch.linalg.eigvalsh(covariance).clamp(min=0)
@@ -168,7 +168,7 @@ def _spectral_norm(g_in: Tensor, g_out: Tensor, block: int) -> float:
         bottom, right = (-size % ratio for size in g_in.shape[2:])
         g_in = pixel_unshuffle(pad(g_in, (0, right, 0, bottom)), ratio)
     A, B = _by_channel(g_in), _by_channel(g_out)
-    mean = (A @ B.mT).sum(0, dtype=torch.float64) / (len(B) * B.shape[2])
+    mean = (A @ B.mT).sum(0, dtype=torch.float64).cpu() / (len(B) * B.shape[2])
     if not torch.isfinite(mean).all():
         raise FloatingPointError(f"block {block}: gradient is not finite")
     return float(torch.linalg.matrix_norm(mean, ord=2))

@@ -60,17 +60,19 @@ class ZiCo(Indicator):
                 loss = cross_entropy(logits_of(network, images_b), labels_b)
                 for w, g in used_gradients(loss, weights):
                     gradients.setdefault(w, []).append(g.flatten())
-        layers: list[Tensor] = []
+        layers = []
         for rows in gradients.values():
             G = torch.stack(rows)
             rounding = _ROUNDING * torch.finfo(G.dtype).eps
             G = G.double()
-            if not torch.isfinite(G).all():
-                raise FloatingPointError("gradients are not finite")
             std = G.std(0, correction=0)
             varies = std > rounding * G.abs().max()
-            if varies.any():
-                layers.append((G.abs().mean(0)[varies] / std[varies]).sum().log())
-        if not layers:
+            ratios = torch.where(varies, G.abs().mean(0) / std, 0.0)
+            # a product with 0 is 0, or NaN where a gradient is not finite
+            layers.append(ratios.sum() + 0 * G.sum())
+        sums = torch.stack(layers).cpu() if layers else torch.empty(0)
+        if not torch.isfinite(sums).all():
+            raise FloatingPointError("gradients are not finite")
+        if not sums.any():
             raise ValueError("network has no weight whose gradient varies between the parts")
-        return finite(torch.stack(layers).sum(), self.name)
+        return finite(sums[sums > 0].log().sum(), self.name)

@@ -14,6 +14,7 @@ from models.indicators.base import Indicator, Proxy
 from models.indicators.shared import Shared
 from models.networks import initialise_
 from models.networks.meta import on_meta
+from models.networks.placement import place_
 from models.search.describe import describe, describe_images
 from models.search.images import (
     ImageSource,
@@ -308,6 +309,4 @@ class Scorer:
             assert isinstance(self.space, SupernetSpace)
             network = self.space.region_network(classes, self.space.mask_of(architecture))
             initialise_(network, "fan_in", generator(self.seed, "regions"))
-        network.train()
-        # `.to` walks over all modules
-        return network if self._device.type == "cpu" else network.to(self._device)
+        return place_(network.train(), self._device)

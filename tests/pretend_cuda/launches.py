@@ -4,16 +4,17 @@ python tests/pretend_cuda/launches.py
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from device_runs import CELL, indicators, label
-from pretended_cuda import PretendedCuda
+from pretended_cuda import CUDA, PretendedCuda
 from pretended_runtime import pretend_cuda
 from torch import Tensor, nn
 
 from models.indicators import Indicator, NTKConditionNumber
 from models.networks import initialise_
+from models.networks.placement import place_
 from models.spaces import DartsSpace, NasBench201Space
 
 LAUNCH, SYNCHRONISATION = 0.01, 0.025
@@ -59,6 +60,16 @@ def count(work: Work) -> PretendedCuda:
     return cuda
 
 
+def copies(place: Callable[[nn.Module, torch.device], nn.Module], cells: int) -> int:
+    """Return the copies to the device of a NAS-Bench-201 network, of so many cells a stage."""
+    space = NasBench201Space()
+    with pretend_cuda() as cuda:
+        network = space.network(space.parse(CELL), channels=4, cells_per_stage=cells)
+        cuda.reset()
+        place(network, CUDA)
+    return cuda.syncs["pageable copy"]
+
+
 def main() -> None:
     """Count all, and print."""
     warnings.simplefilter("ignore")
@@ -74,6 +85,9 @@ def main() -> None:
             f"| {work[0]} | {cuda.launches:,} | {waits:,} | {estimate:.1f} | {''.join(most)} |",
             flush=True,
         )
+    for cells in (1, 5):
+        ours, each = copies(place_, cells), copies(nn.Module.to, cells)
+        print(f"\nCopies of a network, N = {cells}: {ours}, one per tensor: {each}")
 
 
 if __name__ == "__main__":
