@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
@@ -18,8 +19,7 @@ STYLES = {
 
 def arrows(figure: Any) -> list[tuple[str, str]]:
     """Colour and line style of every arrow."""
-    patches = [text.arrow_patch for text in figure.axes[0].texts if hasattr(text, "arrow_patch")]
-    return [(to_hex(p.get_edgecolor()), p.get_linestyle()) for p in patches if p is not None]
+    return [(to_hex(p.get_edgecolor()), p.get_linestyle()) for p in figure.axes[0].patches]
 
 
 def test_operation_skip_and_removed_edges_are_told_apart() -> None:
@@ -27,7 +27,7 @@ def test_operation_skip_and_removed_edges_are_told_apart() -> None:
     names = {(to_hex(colour), style): name for name, (colour, style) in STYLES.items()}
     drawn = [names[arrow] for arrow in arrows(figure)]
     assert sorted(drawn) == ["operation"] * 3 + ["removed"] + ["skip"] * 2
-    title = figure.axes[0].get_title()
+    (title,) = (text.get_text() for text in figure.texts)
     assert title == "cell\neffective depth 1.33, width 1.50"
     assert legend(figure) == ["operation", "removed", "skip or pooling"]
 
@@ -67,3 +67,15 @@ def test_every_topology_can_be_drawn(topology: Any) -> None:
     draw_topology(topology).savefig(picture, format="png")
     assert picture.getvalue().startswith(b"\x89PNG")
     assert mpl.get_backend() == before
+
+
+@pytest.mark.parametrize("dag", ["2_21_112", "2_22_222_2222_22222_222222"])
+def test_arrows_pass_by_the_nodes_between_their_ends(dag: str) -> None:
+    figure = draw_topology(Dag.parse(dag))
+    (axes,) = figure.axes
+    nodes = [axes.transData.transform(text.get_position()) for text in axes.texts]
+    radius = 0.14 * figure.dpi
+    for arrow in axes.patches:
+        curve = arrow.get_transform().transform_path(arrow.get_path()).interpolated(50).vertices
+        gaps = [np.hypot(*(curve - node).T).min() for node in nodes]
+        assert sum(gap < radius for gap in gaps) == 2  # its ends
