@@ -27,8 +27,8 @@ class SearchMonitor(pl.Callback):
     In TensorBoard, and wherever a logger takes figures, after a round that at least doubles the
     evaluations and at the end:
 
-    * `search/scores/<indicator>`: scores over effective depth and width, their distribution, and
-      the architecture that is ahead;
+    * `search/scores/<indicator>`: scores over effective depth and width, their distribution, the
+      best so far, the architecture that is ahead, and where those lie that were filtered;
     * `search/best/<cell>`: the graphs of that architecture, when it is another one;
     * `search/pruned`, of a search by pruning, at the end: when each operation was pruned.
 
@@ -88,14 +88,31 @@ class SearchMonitor(pl.Callback):
         graphs, text = space.topologies(architecture), space.format(architecture)
         if not graphs:
             return
-        scores = scores_by_text(search.history)
+        scores, refused = scores_by_text(search.history), _refused(search)
         for name in dict.fromkeys(name for own in scores.values() for name in own):
             if self._shown.is_new(name, f"{len(scores)} {text}"):
-                figure = scores_figure(space, scores, name, text)
+                figure = scores_figure(
+                    space, scores, name, text,
+                    refused=refused, higher_is_better=_higher_is_better(search, name),
+                )  # fmt: skip
                 show(trainer, f"search/scores/{name}", figure, step)
         if self._shown.is_new("best", text):
             for name, graph in graphs.items():
                 show(trainer, f"search/best/{name}", draw_topology(graph, title=name), step)
+
+
+def _refused(search: Any) -> list[str]:
+    """Texts of architectures that were not scored, where a search knows any."""
+    entries = (entry for done in search.history for entry in done["candidates"])
+    named = [entry["candidate"] for entry in entries if "refused" in entry]
+    filtering = getattr(search, "filtering", None)
+    return named + [search.space.format(one) for one in getattr(filtering, "examples", ())]
+
+
+def _higher_is_better(search: Any, name: str) -> bool:
+    """Return an indicator's direction, as the search has it; a stranger's score is a score."""
+    own = {one.name: one.higher_is_better for one in getattr(search, "indicators", ())}
+    return own.get(name, True)
 
 
 def _kept(search: Any) -> list[str]:

@@ -24,7 +24,7 @@ def test_scores_of_several_stages_are_put_together_as_means() -> None:
     first = [{"candidate": "a", "scores": {"x": [1.0, 3.0]}}, {"candidate": "b", "error": "no"}]
     second = [{"candidate": "a", "scores": {"y": [5.0]}}, {"candidate": "c", "refused": "large"}]
     history = [{"candidates": first}, {"candidates": second}]
-    assert scores_by_text(history) == {"a": {"x": 2.0, "y": 5.0}, "b": {}, "c": {}}
+    assert scores_by_text(history) == {"a": {"x": 2.0, "y": 5.0}, "b": {}}
 
 
 def test_points_lie_at_depth_and_width_and_the_star_at_the_winner() -> None:
@@ -39,6 +39,27 @@ def test_points_lie_at_depth_and_width_and_the_star_at_the_winner() -> None:
         assert list(without.get_xdata()) == [places[2]]
     assert sum(bar.get_width() for bar in figure.axes[2].patches) == 2
     assert figure.get_suptitle() == "2 of 3 scored; star: ahead"
+
+
+def test_what_was_filtered_or_failed_lies_at_its_depth_and_width() -> None:
+    scores: dict[str, dict[str, float]] = {CELLS[0]: {"x": 1.0}, CELLS[1]: {}}
+    figure = scores_figure(SPACE, scores, "x", CELLS[0], refused=[CELLS[2]])
+    plane = figure.axes[3]
+    places = [effective_depth_width(SPACE.parse(cell)) for cell in CELLS]
+    marks = {line.get_marker(): line.get_xydata().tolist() for line in plane.lines}
+    assert marks == {"x": [list(places[2])], ".": [list(places[1])]}
+    for points in plane.collections:
+        np.testing.assert_allclose(points.get_offsets(), [places[0]])
+    assert figure.get_suptitle() == "1 of 2 scored; star: ahead; ×: filtered"
+
+
+@pytest.mark.parametrize(("higher", "line"), [(True, [2, 2, 3]), (False, [2, 1, 1])])
+def test_the_best_so_far_in_the_order_of_evaluation(higher: bool, line: list[float]) -> None:
+    scores = {cell: {"x": value} for cell, value in zip(CELLS, (2.0, 1.0, 3.0), strict=True)}
+    order = scores_figure(SPACE, scores, "x", CELLS[0], higher_is_better=higher).axes[4]
+    points, best = (one.get_xydata().tolist() for one in order.lines)
+    assert points == [[1, 2], [2, 1], [3, 3]]
+    assert best == [[1, line[0]], [2, line[1]], [3, line[2]]]
 
 
 def test_of_many_architectures_some_are_drawn_and_all_are_counted(
