@@ -7,7 +7,8 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.outputs import Shown, show, takes_figures
-from models.analysis.search_figures import pruning_figure, scores_by_text, scores_figure
+from models.analysis.pruning_figures import pruning_figure
+from models.analysis.search_figures import scores_by_text, scores_figure
 from models.topology import draw_topology
 
 
@@ -111,8 +112,8 @@ def _refused(search: Any) -> list[str]:
 
 def _higher_is_better(search: Any, name: str) -> bool:
     """Return an indicator's direction, as the search has it; a stranger's score is a score."""
-    own = {one.name: one.higher_is_better for one in getattr(search, "indicators", ())}
-    return own.get(name, True)
+    lower = [one.name for one in getattr(search, "indicators", ()) if not one.higher_is_better]
+    return name not in lower
 
 
 def _kept(search: Any) -> list[str]:

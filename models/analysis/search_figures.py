@@ -1,6 +1,5 @@
-"""Figures of a search: what was scored, how scores spread, and what was pruned when."""
+"""Figure of what a search has scored: where, how scores spread, and the best so far."""
 
-import itertools
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from statistics import fmean
@@ -129,33 +128,3 @@ def _depth_width(space: SearchSpace, text: str) -> tuple[float, float]:
     graphs = space.topologies(space.parse(text)).values()
     depths, widths = zip(*map(effective_depth_width, graphs), strict=True)
     return fmean(depths), fmean(widths)
-
-
-def pruning_figure(history: Sequence[Mapping[str, Any]], final: Sequence[str]) -> Figure:
-    """Draw what was on each edge over the rounds of a pruning search, a strip per operation.
-
-    Args:
-        history: rounds, each with the labels of what was pruned; an edge's label comes before
-            the operation's.
-        final: labels of the operations that are left.
-    """
-    pruned = {
-        name: number for number, done in enumerate(history, start=1) for name in done["pruned"]
-    }
-    lifetimes = {**pruned, **dict.fromkeys(final, len(history) + 1)}
-    names = sorted(lifetimes)
-    high = max(2.5, 0.2 * len(names) + 0.6)
-    left = 0.35 + 0.075 * max(map(len, names))  # a letter's width at this size
-    figure = Figure(figsize=(4.6, high))
-    axes = add_panel(figure, left, 0.5, 4.5 - left, high - 0.6)
-    kept = set(final)
-    colours = ["tab:green" if name in kept else "tab:blue" for name in names]
-    axes.barh(range(len(names)), [lifetimes[name] for name in names], color=colours, height=0.8)
-    axes.set_yticks(range(len(names)), names, fontsize=9)
-    for number, (name, after) in enumerate(itertools.pairwise(names)):
-        if name.rpartition(" ")[0] != after.rpartition(" ")[0]:
-            axes.axhline(number + 0.5, color="black", lw=0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel("round that pruned it; green: kept", fontsize=11)
-    return figure

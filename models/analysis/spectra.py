@@ -70,13 +70,14 @@ def nngp_spectra(dag: Topology, images: Tensor) -> tuple[dict[str, float], dict[
 
 def spectra_figure(spectra: Mapping[str, Tensor]) -> Figure:
     """Positive eigenvalues of each kernel (N,), largest first, in units of their mean."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(4, 3.4))
+    axes = add_panel(figure, 0.7, 0.5, 3.15, 2.8)
     for name, eigenvalues in spectra.items():
         scaled = (eigenvalues / eigenvalues.mean()).flip(0)
         positive = scaled[scaled > 0]
         axes.plot(range(1, len(positive) + 1), positive.tolist(), marker=".", label=name)
     axes.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue / mean eigenvalue")
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     return figure

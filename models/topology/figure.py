@@ -90,7 +90,8 @@ def draw_topology(topology: Topology, title: str = "") -> Figure:
     }
     for edge, number, style, name in arrows:
         _draw_edge(axes, edge, places, _bend(edge, places, middle, number), style, name)
-    axes.scatter(*zip(*places.values(), strict=True), s=420, c="white", edgecolors="black")
+    xs, ys = zip(*places.values(), strict=True)
+    axes.scatter(xs, ys, s=420, c="white", edgecolors="black")
     for node, (x, y) in places.items():
         axes.text(x, y, str(node), fontsize=13, ha="center", va="center_baseline")
     handles = [Line2D([], [], label=name, **style) for name, style in drawn.items()]

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 
 from models.analysis import search_figures
-from models.analysis.search_figures import pruning_figure, scores_by_text, scores_figure
+from models.analysis.search_figures import scores_by_text, scores_figure
 from models.spaces import NasBench201Space
 from models.topology import NasBench201Cell, effective_depth_width
 
@@ -72,17 +71,3 @@ def test_of_many_architectures_some_are_drawn_and_all_are_counted(
     assert points.get_offsets()[:, 1].tolist() == [0.0, 2.0]
     assert star.get_offsets()[:, 1].tolist() == [1.0]
     assert sum(bar.get_width() for bar in figure.axes[2].patches) == 3
-
-
-def test_strips_end_in_the_round_that_pruned_them() -> None:
-    history = [{"pruned": ["e 0→1 pool", "e 0→2 conv"]}, {"pruned": ["e 0→1 skip"]}]
-    figure = pruning_figure(history, ["e 0→1 conv", "e 0→2 skip"])
-    (axes,) = figure.axes
-    names = [text.get_text() for text in axes.get_yticklabels()]
-    lengths = dict(zip(names, (bar.get_width() for bar in axes.patches), strict=True))
-    assert lengths == {
-        "e 0→1 conv": 3, "e 0→1 pool": 1, "e 0→1 skip": 2, "e 0→2 conv": 1, "e 0→2 skip": 3,
-    }  # fmt: skip
-    colours = {n: to_hex(b.get_facecolor()) for n, b in zip(names, axes.patches, strict=True)}
-    kept = {name for name, colour in colours.items() if colour == to_hex("tab:green")}
-    assert kept == {"e 0→1 conv", "e 0→2 skip"}
