@@ -139,7 +139,7 @@ def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     # A fast run has no loggers; what it would write is read back.
     board = TensorBoardLogger(tmp_path, "board")
     monkeypatch.setattr(
-        RunRecord, "setup", lambda _, trainer, *__: setattr(trainer, "loggers", [board])
+        RunRecord, "setup", lambda _, run, *__, **___: setattr(run, "loggers", [board])
     )
     random = np.random.default_rng(0)
     config = yaml.safe_load(path.read_text())

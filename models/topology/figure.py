@@ -1,5 +1,6 @@
 """A picture of a topology, readable in a tile of 300 pixels and in a paper."""
 
+import math
 from typing import Any
 
 import networkx as nx
@@ -41,6 +42,7 @@ _GENERIC = ("", "operation", "skip", "concat")
 def draw_topology(topology: Topology, title: str = "") -> Figure:
     """Draw nodes from left to right, and every kind of operation in a colour and line of its own.
 
+    A long chain goes back and forth in rows.
     Where edges carry more than five operations of a kind, these share one style and are named on
     their edges instead; where an edge carries several at once, as in a supernet, without names.
     `draw_topology(cell).savefig("cell.pdf")` writes the figure for a paper.
@@ -76,20 +78,29 @@ def draw_topology(topology: Topology, title: str = "") -> Figure:
     heading = f"{title}\n" if title else ""
     # All is in inches: a layout engine would take as long as the drawing.
     below, above = 0.1 + 0.21 * -(-len(drawn) // 2), 0.5 if title else 0.3
-    wide, high = max(4.0, 0.45 * len(order)), 3.4
+    # Long chains go on in the next row, back and forth.
+    steps = {node: i for i, node in enumerate(order)}
+    chain = all(steps[target] == steps[source] + 1 for source, target in graph.edges())
+    length = 5 if chain and len(order) > 8 else len(order)
+    rows = -(-len(order) // length)
+    wide = max(4.0, 0.45 * length)
+    high = 3.4 if rows == 1 else below + above + 0.75 * rows
     middle = (high - below - above) / 2
     figure = Figure(figsize=(wide, high))
     axes = figure.add_axes((0, below / high, 1, 2 * middle / high))
     axes.set_axis_off()
     axes.set(xlim=(0, wide), ylim=(-middle, middle))
-    # A zigzag keeps edges over several nodes from lying on top of one another.
-    step = (wide - 2 * _MARGIN) / max(1, len(order) - 1)
-    places = {
-        node: (_MARGIN + step * i, 0.6 * (-1) ** i * (0 < i < len(order) - 1))
-        for i, node in enumerate(order)
-    }
+    step = (wide - 2 * _MARGIN) / max(1, length - 1)
+    places = {}
+    for i, node in enumerate(order):
+        row, column = divmod(i, length)
+        column = column if row % 2 == 0 else length - 1 - column
+        # A zigzag keeps edges over several nodes from lying on top of one another.
+        zigzag = 0.6 * (-1) ** i * (rows == 1 and 0 < i < len(order) - 1)
+        places[node] = _MARGIN + step * column, 0.375 * (rows - 1) - 0.75 * row + zigzag
     for edge, number, style, name in arrows:
-        _draw_edge(axes, edge, places, _bend(edge, places, middle, number), style, name)
+        bend = _bend(edge, places, middle, number)
+        _draw_edge(axes, edge, places, bend, style, name, aside=0.1 * (rows > 1))
     xs, ys = zip(*places.values(), strict=True)
     axes.scatter(xs, ys, s=420, c="white", edgecolors="black")
     for node, (x, y) in places.items():
@@ -150,9 +161,15 @@ def _bend(edge: tuple[Any, Any], places: Places, middle: float, number: int) -> 
 
 
 def _draw_edge(
-    axes: Any, edge: tuple[Any, Any], places: Places, bend: float, style: Style, name: str
+    axes: Any,
+    edge: tuple[Any, Any],
+    places: Places,
+    bend: float,
+    style: Style,
+    name: str,
+    aside: float,
 ) -> None:
-    """Draw one arrow, and its operations' names."""
+    """Draw one arrow, and its operations' names in its middle, or some inches aside of it."""
     (x0, y0), (x1, y1) = (places[node] for node in edge)
     axes.add_patch(
         FancyArrowPatch(
@@ -167,7 +184,11 @@ def _draw_edge(
         )
     )
     if name:
-        # The middle of the quadratic curve that `arc3` draws.
+        # The middle of the quadratic curve that `arc3` draws, and on from there.
+        bend += math.copysign(2 * aside / math.dist((x0, y0), (x1, y1)), bend)
         x, y = (x0 + x1 + bend * (y1 - y0)) / 2, (y0 + y1 - bend * (x1 - x0)) / 2
+        side = "center"
+        if aside and x0 == x1:  # at the end of a row: towards the middle
+            x, side = (x0 + aside, "left") if x0 < axes.get_xlim()[1] / 2 else (x0 - aside, "right")
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-        axes.text(x, y, name, fontsize=7, ha="center", va="center", bbox=box)
+        axes.text(x, y, name, fontsize=7, ha=side, va="center", bbox=box, zorder=2)

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from models.topology import Dag, DartsCell, NasBench201Cell, draw_topology, supernet_graph
+from models.topology.residual_chain import ChainBlock, residual_chain
 
 STYLES = {
     "operation": ("tab:blue", "solid"),
@@ -79,3 +80,18 @@ def test_arrows_pass_by_the_nodes_between_their_ends(dag: str) -> None:
         curve = arrow.get_transform().transform_path(arrow.get_path()).interpolated(50).vertices
         gaps = [np.hypot(*(curve - node).T).min() for node in nodes]
         assert sum(gap < radius for gap in gaps) == 2  # its ends
+
+
+def test_a_long_chain_goes_back_and_forth() -> None:
+    blocks = [ChainBlock(2, bool(i % 2), f"block {i}") for i in range(16)]
+    figure = draw_topology(residual_chain(blocks), "network")
+    assert figure.get_figwidth() == 4
+    (axes,) = figure.axes
+    places = {text.get_text(): text.get_position() for text in axes.texts}
+    rows = [[places[str(i)] for i in range(start, min(start + 5, 17))] for start in range(0, 17, 5)]
+    for number, row in enumerate(rows):
+        assert len({y for _, y in row}) == 1
+        assert [x for x, _ in row] == sorted((x for x, _ in row), reverse=number % 2 == 1)
+    assert places["4"][0] == places["5"][0]
+    for text in axes.texts:
+        assert 0 < text.get_window_extent().x0 < text.get_window_extent().x1 < 400
