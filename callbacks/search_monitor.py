@@ -8,7 +8,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.outputs import Shown, show, takes_figures
 from models.analysis.pruning_figures import pruning_figure
-from models.analysis.search_figures import scores_by_text, scores_figure
+from models.analysis.search_figures import Places, scores_by_text, scores_figure
 from models.topology import draw_topology
 
 
@@ -61,6 +61,8 @@ class SearchMonitor(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look where the search writes."""
         self._shown.open(trainer)
+        assert isinstance(pl_module, ScoresArchitectures)
+        self._places = Places(pl_module.space)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw where enough is new."""
@@ -93,7 +95,7 @@ class SearchMonitor(pl.Callback):
         for name in dict.fromkeys(name for own in scores.values() for name in own):
             if self._shown.is_new(name, f"{len(scores)} {text}"):
                 figure = scores_figure(
-                    space, scores, name, text,
+                    self._places, scores, name, text,
                     refused=refused, higher_is_better=_higher_is_better(search, name),
                 )  # fmt: skip
                 show(trainer, f"search/scores/{name}", figure, step)

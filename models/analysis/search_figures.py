@@ -1,7 +1,6 @@
 """Figure of what a search has scored: where, how scores spread, and the best so far."""
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 from statistics import fmean
 from typing import Any
 
@@ -18,6 +17,27 @@ _POINTS = 1000
 """Architectures of a kind in a picture: more are one blot, and each takes time."""
 _STAR: dict[str, Any] = {"marker": "*", "s": 170, "color": "tab:red", "edgecolor": "black"}
 _GREY: dict[str, Any] = {"color": "grey", "linestyle": "none", "alpha": 0.5}
+
+
+class Places(dict[str, tuple[float, float]]):
+    """Effective depth and width by an architecture's text, in the mean over its cells.
+
+    They are worked out when they are first asked for: a search draws the same ones again and again.
+
+    Args:
+        space: of the architectures; it has graphs.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self._space = space
+
+    def __missing__(self, text: str) -> tuple[float, float]:
+        """Work them out."""
+        graphs = self._space.topologies(self._space.parse(text)).values()
+        depths, widths = zip(*map(effective_depth_width, graphs), strict=True)
+        self[text] = fmean(depths), fmean(widths)
+        return self[text]
 
 
 def scores_by_text(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
@@ -41,7 +61,7 @@ def scores_by_text(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, 
 
 
 def scores_figure(
-    space: SearchSpace,
+    places: Places,
     scores: Mapping[str, Mapping[str, float]],
     indicator: str,
     winner: str,
@@ -55,7 +75,7 @@ def scores_figure(
     their evaluation under the best so far.
 
     Args:
-        space: of the architectures; it has graphs.
+        places: of the architectures.
         scores: by indicator, by the architecture's text. What has none by this indicator (failed,
             not asked) is grey. Of more than a thousand, evenly chosen ones are drawn, and the
             distribution and the best so far have all.
@@ -65,7 +85,6 @@ def scores_figure(
         higher_is_better: the direction of the scores.
     """
     chosen, without = _evenly([*scores]), _evenly([*refused])
-    places = {text: _depth_width(space, text) for text in {*chosen, *without, winner}}
     scored = [text for text in chosen if indicator in scores[text]]
     others = [text for text in chosen if indicator not in scores[text]]
     values = [scores[text][indicator] for text in scored]
@@ -120,11 +139,3 @@ def _name(panel: Axes, x: str, y: str = "") -> None:
     if y:
         panel.set_ylabel(y, fontsize=11)
     panel.grid(alpha=0.3)
-
-
-@lru_cache(maxsize=4 * _POINTS)  # a search draws the same ones again and again
-def _depth_width(space: SearchSpace, text: str) -> tuple[float, float]:
-    """Return effective depth and width, in the mean over an architecture's cells."""
-    graphs = space.topologies(space.parse(text)).values()
-    depths, widths = zip(*map(effective_depth_width, graphs), strict=True)
-    return fmean(depths), fmean(widths)
