@@ -42,9 +42,9 @@ _GENERIC = ("", "operation", "skip", "concat")
 def draw_topology(topology: Topology, title: str = "") -> Figure:
     """Draw nodes from left to right, and every kind of operation in a colour and line of its own.
 
-    A long chain goes back and forth in rows.
-    Where edges carry more than five operations of a kind, these share one style and are named on
-    their edges instead; where an edge carries several at once, as in a supernet, without names.
+    A long chain goes back and forth in rows. Where edges carry more than five operations of a kind,
+    these share one style and are named on their edges instead; where an edge carries several at
+    once, as in a supernet, without names.
     `draw_topology(cell).savefig("cell.pdf")` writes the figure for a paper.
 
     Args:
@@ -59,7 +59,6 @@ def draw_topology(topology: Topology, title: str = "") -> Figure:
     """
     depth, width = effective_depth_width(topology)
     graph = graph_of(topology)
-    order = list(nx.lexicographical_topological_sort(graph, key=str))
     styles = _styles(graph)
     parallel: dict[tuple[Any, Any], int] = {}
     drawn: dict[str, Style] = {}
@@ -75,38 +74,25 @@ def draw_topology(topology: Topology, title: str = "") -> Figure:
         drawn["removed"] = _BASE["removed"]
         arrows.append((edge, 0, drawn["removed"], ""))
 
-    heading = f"{title}\n" if title else ""
     # All is in inches: a layout engine would take as long as the drawing.
     below, above = 0.1 + 0.21 * -(-len(drawn) // 2), 0.5 if title else 0.3
-    # Long chains go on in the next row, back and forth.
-    steps = {node: i for i, node in enumerate(order)}
-    chain = all(steps[target] == steps[source] + 1 for source, target in graph.edges())
-    length = 5 if chain and len(order) > 8 else len(order)
-    rows = -(-len(order) // length)
-    wide = max(4.0, 0.45 * length)
-    high = 3.4 if rows == 1 else below + above + 0.75 * rows
-    middle = (high - below - above) / 2
+    places, wide, middle = _places(graph, 3.4 - below - above)
+    high = below + 2 * middle + above
     figure = Figure(figsize=(wide, high))
     axes = figure.add_axes((0, below / high, 1, 2 * middle / high))
     axes.set_axis_off()
     axes.set(xlim=(0, wide), ylim=(-middle, middle))
-    step = (wide - 2 * _MARGIN) / max(1, length - 1)
-    places = {}
-    for i, node in enumerate(order):
-        row, column = divmod(i, length)
-        column = column if row % 2 == 0 else length - 1 - column
-        # A zigzag keeps edges over several nodes from lying on top of one another.
-        zigzag = 0.6 * (-1) ** i * (rows == 1 and 0 < i < len(order) - 1)
-        places[node] = _MARGIN + step * column, 0.375 * (rows - 1) - 0.75 * row + zigzag
+    aside = 0.1 if _is_long_chain(graph) else 0.0
     for edge, number, style, name in arrows:
         bend = _bend(edge, places, middle, number)
-        _draw_edge(axes, edge, places, bend, style, name, aside=0.1 * (rows > 1))
+        _draw_edge(axes, edge, places, bend, style, name, aside)
     xs, ys = zip(*places.values(), strict=True)
     axes.scatter(xs, ys, s=420, c="white", edgecolors="black")
     for node, (x, y) in places.items():
         axes.text(x, y, str(node), fontsize=13, ha="center", va="center_baseline")
     handles = [Line2D([], [], label=name, **style) for name, style in drawn.items()]
     figure.legend(handles=handles, loc="lower center", ncols=2, frameon=False, handlelength=3)
+    heading = f"{title}\n" if title else ""
     heading += f"effective depth {depth:.2f}, width {width:.2f}"
     figure.text(0.5, 1 - above / 2 / high, heading, fontsize=12, ha="center", va="center")
     return figure
@@ -126,6 +112,38 @@ def _styles(graph: "nx.DiGraph[Any]") -> dict[str, Style]:
         for name, colour, line in zip(sorted(names), _COLOURS[kind], _LINES[kind], strict=False):
             styles[name] = _BASE[kind] | {"color": colour, "linestyle": line}
     return styles
+
+
+def _is_long_chain(graph: "nx.DiGraph[Any]") -> bool:
+    """Whether every edge leads to the next node, and there are too many for one row."""
+    ends = (graph.successors, graph.predecessors)
+    return len(graph) > 8 and all(len(set(end(node))) <= 1 for node in graph for end in ends)
+
+
+def _places(graph: "nx.DiGraph[Any]", high: float) -> tuple[Places, float, float]:
+    """Place the nodes of a graph from left to right, and those of a long chain back and forth.
+
+    Args:
+        graph: of the nodes.
+        high: inches that one row has.
+
+    Returns:
+        Where each node lies, in inches from the middle of the left side; how wide the figure is;
+        and how far it reaches above and below the middle.
+    """
+    order = list(nx.lexicographical_topological_sort(graph, key=str))
+    length = 5 if _is_long_chain(graph) else len(order)
+    rows = -(-len(order) // length)
+    wide = max(4.0, 0.45 * length)
+    step = (wide - 2 * _MARGIN) / max(1, length - 1)
+    places = {}
+    for i, node in enumerate(order):
+        row, column = divmod(i, length)
+        column = length - 1 - column if row % 2 else column
+        # A zigzag keeps edges over several nodes from lying on top of one another.
+        zigzag = 0.6 * (-1) ** i * (rows == 1 and 0 < i < len(order) - 1)
+        places[node] = _MARGIN + step * column, 0.375 * (rows - 1) - 0.75 * row + zigzag
+    return places, wide, high / 2 if rows == 1 else 0.375 * rows
 
 
 def _bend(edge: tuple[Any, Any], places: Places, middle: float, number: int) -> float:
