@@ -7,7 +7,8 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.outputs import Shown, show, takes_figures
-from models.analysis.search_figures import pruning_figure, scores_by_text, scores_figure
+from models.analysis.pruning_figures import pruning_figure
+from models.analysis.search_figures import Places, scores_by_text, scores_figure
 from models.topology import draw_topology
 
 
@@ -27,8 +28,8 @@ class SearchMonitor(pl.Callback):
     In TensorBoard, and wherever a logger takes figures, after a round that at least doubles the
     evaluations and at the end:
 
-    * `search/scores/<indicator>`: scores over effective depth and width, their distribution, and
-      the architecture that is ahead;
+    * `search/scores/<indicator>`: scores over effective depth and width, their distribution, the
+      best so far, the architecture that is ahead, and where those lie that were filtered;
     * `search/best/<cell>`: the graphs of that architecture, when it is another one;
     * `search/pruned`, of a search by pruning, at the end: when each operation was pruned.
 
@@ -60,6 +61,8 @@ class SearchMonitor(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look where the search writes."""
         self._shown.open(trainer)
+        assert isinstance(pl_module, ScoresArchitectures)
+        self._places = Places(pl_module.space)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw where enough is new."""
@@ -88,14 +91,31 @@ class SearchMonitor(pl.Callback):
         graphs, text = space.topologies(architecture), space.format(architecture)
         if not graphs:
             return
-        scores = scores_by_text(search.history)
+        scores, refused = scores_by_text(search.history), _refused(search)
         for name in dict.fromkeys(name for own in scores.values() for name in own):
             if self._shown.is_new(name, f"{len(scores)} {text}"):
-                figure = scores_figure(space, scores, name, text)
+                figure = scores_figure(
+                    self._places, scores, name, text,
+                    refused=refused, higher_is_better=_higher_is_better(search, name),
+                )  # fmt: skip
                 show(trainer, f"search/scores/{name}", figure, step)
         if self._shown.is_new("best", text):
             for name, graph in graphs.items():
                 show(trainer, f"search/best/{name}", draw_topology(graph, title=name), step)
+
+
+def _refused(search: Any) -> list[str]:
+    """Texts of architectures that were not scored, where a search knows any."""
+    entries = (entry for done in search.history for entry in done["candidates"])
+    named = [entry["candidate"] for entry in entries if "refused" in entry]
+    filtering = getattr(search, "filtering", None)
+    return named + [search.space.format(one) for one in getattr(filtering, "examples", ())]
+
+
+def _higher_is_better(search: Any, name: str) -> bool:
+    """Return an indicator's direction, as the search has it; a stranger's score is a score."""
+    lower = [one.name for one in getattr(search, "indicators", ()) if not one.higher_is_better]
+    return name not in lower
 
 
 def _kept(search: Any) -> list[str]:

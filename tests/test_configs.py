@@ -14,7 +14,10 @@ import torch
 import yaml
 from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
 
+from callbacks import RunRecord
 from datamodules import CIFAR10DataModule, CIFAR100DataModule, DigitsDataModule, imagenet16
 from lightning_app.cli import main
 from models import SamplingSearch
@@ -133,6 +136,11 @@ def write_transformers(path: Path) -> None:
     "path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS))
 )
 def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A fast run has no loggers; what it would write is read back.
+    board = TensorBoardLogger(tmp_path, "board")
+    monkeypatch.setattr(
+        RunRecord, "setup", lambda _, run, *__, **___: setattr(run, "loggers", [board])
+    )
     random = np.random.default_rng(0)
     config = yaml.safe_load(path.read_text())
     model, data = (config[part]["class_path"].rpartition(".")[2] for part in ("model", "data"))
@@ -172,6 +180,32 @@ def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     if path.stem == "train_darts_imagenet":  # 768 images of 224×224 are too many for a test
         changes += ["--data.init_args.batch_size=4", "--data.init_args.num_workers=0"]
     main(["fit", "--config", str(path), "--data.init_args.root", str(tmp_path), *fast, *changes])
+    check_board(Path(board.log_dir), config, model)
+
+
+def check_board(folder: Path, config: dict[str, Any], model: str) -> None:
+    """What a run left for TensorBoard names it, and its pictures are small and all different."""
+    events = EventAccumulator(str(folder), {"images": 0}).Reload()
+    record = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    given = plugin_data_pb2.HParamsPluginData.FromString(record).session_start_info.hparams
+    assert given["model"].string_value == model
+    assert given["seed_everything"].number_value == config["seed_everything"]
+    tags = events.Tags()
+    trained = model.endswith("Classifier") and model != "DagSpaceClassifier"
+    assert {"train/loss", "costs/parameters"} <= {*tags["scalars"]} or not trained
+    drawn = {tag.split("/")[0] for tag in tags["images"]}
+    for tag in tags["images"]:
+        shown = events.Images(tag)
+        assert len({one.encoded_image_string for one in shown}) == len(shown), tag
+        if tag.startswith(IN_A_TILE):
+            assert all(one.width <= 480 and one.height <= 800 for one in shown), tag
+    callbacks = {one["class_path"] for one in config["trainer"].get("callbacks", ())}
+    assert "topology" in drawn or "callbacks.TopologyMonitor" not in callbacks
+    assert "front" in drawn or "callbacks.FrontMonitor" not in callbacks
+    assert "search" in drawn or model not in ("SamplingSearch", "StagedSearch", "EvolutionSearch")
+
+
+IN_A_TILE = ("topology", "search", "front", "ntk", "nngp")
 
 
 RITUAL = """

@@ -153,6 +153,11 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found.parent.mkdir(parents=True)
     text = {"architecture": space.format(architecture), "space": space.name}
     found.write_text(json.dumps(text))
+    cell = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"  # docs/tensorboard.md
+    rounds = [{"candidates": [{"candidate": cell, "scores": {"activation_overlap": [1.0]}}]}]
+    found = folder / "runs" / "evolution_digits" / "version_0" / "architecture.json"
+    found.parent.mkdir(parents=True)
+    found.write_text(json.dumps({"architecture": cell, "rounds": rounds}))
     return folder
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -64,6 +65,7 @@ def plot_histogram(axes: Axes, events: EventAccumulator, tag: str) -> None:
         axes.plot(centres[shown], curve, color="C0", lw=0.7, zorder=-height)
     axes.set_xlabel(tag)
     axes.set_ylabel("epoch")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def logged_images(events: EventAccumulator, tag: str) -> list[Image.Image]:

@@ -3,8 +3,9 @@
 //   npm install --prefix FOLDER --ignore-scripts @sparticuz/chromium puppeteer-core
 //   NODE_PATH=FOLDER/node_modules node docs/results/screenshots.mjs RUNS docs/pictures
 //
-// RUNS holds the folders `seeds` (docs/studies/seeds.py), `search_quickstart` and
-// `evolution_digits` (the quickstarts of the searches); `tensorboard` is on the path.
+// RUNS holds the folders `seeds` (docs/studies/seeds.py), `search_quickstart`, `sampling_digits`
+// and `evolution_digits` (the searches on digits), or those of them whose pictures are taken;
+// `tensorboard` is on the path.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -18,10 +19,11 @@ const chromium = await load("@sparticuz/chromium");
 const puppeteer = await load("puppeteer-core");
 
 const PAGES = [
-  ["tensorboard_hparams", "seeds", "hparams"],
-  ["tensorboard_training", "seeds/dag_2_21_112_seed_0", "custom_scalars"],
-  ["tensorboard_pruning", "search_quickstart", "images"],
-  ["tensorboard_evolution", "evolution_digits", "images"],
+  ["tensorboard_hparams", "seeds", "hparams", 1300],
+  ["tensorboard_training", "seeds/dag_2_21_112_seed_0", "custom_scalars", 1300],
+  ["tensorboard_pruning", "search_quickstart", "images", 1100],
+  ["tensorboard_sampling", "sampling_digits", "images", 700],
+  ["tensorboard_evolution", "evolution_digits", "images", 1200],
 ];
 const [runs, output] = process.argv.slice(2);
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
@@ -38,14 +40,14 @@ async function wait(url) {
 const browser = await puppeteer.launch({
   args: chromium.args, executablePath: await chromium.executablePath(), headless: "shell",
 });
-for (const [index, [name, folder, tab]] of PAGES.entries()) {
+for (const [index, [name, folder, tab, height]] of PAGES.entries()) {
   if (!existsSync(join(runs, folder))) continue;
   const url = `http://localhost:${6106 + index}`;
   const server = spawn("tensorboard", ["--logdir", join(runs, folder), "--port", `${6106 + index}`]);
   try {
     await wait(url);
     const page = await browser.newPage();
-    await page.setViewport({ width: 1280, height: 1300 });
+    await page.setViewport({ width: 1280, height });
     await page.goto(`${url}/#${tab}`);
     await sleep(15);
     if (tab === "hparams") {

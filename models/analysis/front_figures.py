@@ -1,8 +1,10 @@
 """The picture of a front."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from models.analysis.front import Front
+from models.analysis.panel import add_panel
 
 
 def front_figure(front: Front) -> Figure:
@@ -15,8 +17,13 @@ def front_figure(front: Front) -> Figure:
         name: [own[i] for own in front.values] for i, name in enumerate(front.objectives) if i
     }
     columns = columns or {"evaluation": list(range(1, len(first) + 1))}
-    figure = Figure(figsize=(4.5 * len(columns), 4), layout="constrained")
-    panels = figure.subplots(1, len(columns), squeeze=False, sharey=True).flat
+    count = len(columns)
+    wide = (3.7, 1.8)[count > 1]
+    figure = Figure(figsize=(0.8 + (wide + 0.2) * count, 3.6))
+    panels: list[Axes] = []
+    for index in range(count):
+        left, shared = 0.7 + (wide + 0.2) * index, panels[0] if panels else None
+        panels.append(add_panel(figure, left, 0.5, wide, 2.7, sharey=shared))
     chosen = front.members[front.chosen]
     for axes, (name, column) in zip(panels, columns.items(), strict=True):
         axes.scatter(column, first, s=8, color="grey", alpha=0.3, linewidths=0)
@@ -25,9 +32,12 @@ def front_figure(front: Front) -> Figure:
         axes.scatter(
             [column[chosen]], [first[chosen]], s=160, marker="*", color="C1", label=front.why
         )
-        axes.set_xlabel(name)
+        axes.set_xlabel(name.replace("_", " "), fontsize=11)
         axes.grid(alpha=0.3)
-    left = figure.axes[0]
-    left.set_ylabel(front.objectives[0])
-    left.legend(fontsize=8)
+    for axes in panels[1:]:
+        axes.tick_params(labelleft=False)
+    panels[0].set_ylabel(front.objectives[0].replace("_", " "), fontsize=11)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="upper center", ncols=2, frameon=False
+    )
     return figure

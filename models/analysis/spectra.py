@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from models.analysis.panel import add_panel
 from models.indicators import KernelSpectrum, kernel_spectrum, nngp_kernel, paper_bound
 from models.topology import Topology
 
@@ -69,13 +70,14 @@ def nngp_spectra(dag: Topology, images: Tensor) -> tuple[dict[str, float], dict[
 
 def spectra_figure(spectra: Mapping[str, Tensor]) -> Figure:
     """Positive eigenvalues of each kernel (N,), largest first, in units of their mean."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(4, 3.4))
+    axes = add_panel(figure, 0.7, 0.5, 3.15, 2.8)
     for name, eigenvalues in spectra.items():
         scaled = (eigenvalues / eigenvalues.mean()).flip(0)
         positive = scaled[scaled > 0]
         axes.plot(range(1, len(positive) + 1), positive.tolist(), marker=".", label=name)
     axes.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue / mean eigenvalue")
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     return figure
@@ -88,8 +90,8 @@ def spectrum_over_epochs_figure(quantiles: Mapping[int, Sequence[float]]) -> Fig
         quantiles: epoch to `log10_quantiles`; 0 is before training.
     """
     epochs = sorted(quantiles)
-    figure = Figure(figsize=(4, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(4, 3.4))
+    axes = add_panel(figure, 0.6, 1.0, 3.25, 2.3)
     for index, name in enumerate(QUANTILES):
         values = [quantiles[epoch][index] for epoch in epochs]
         outer = index in (0, len(QUANTILES) - 1)
@@ -106,7 +108,7 @@ def spectrum_over_epochs_figure(quantiles: Mapping[int, Sequence[float]]) -> Fig
     )
     axes.set_xlabel("epochs trained", fontsize=12)
     axes.set_ylabel("log₁₀ eigenvalue", fontsize=12)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(loc="lower center", ncols=3, frameon=False)
     return figure

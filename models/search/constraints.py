@@ -106,6 +106,7 @@ def noise(count: int, in_shape: Sequence[int], num_classes: int) -> tuple[Tensor
 
 Filter = Constraint | list[Constraint] | None
 """The type of a search's argument `filter`."""
+_EXAMPLES = 1000
 
 
 class Filtering:
@@ -121,6 +122,7 @@ class Filtering:
     Attributes:
         refused: how many architectures each constraint refused, by its class's name, and each
             bound, as `budget.parameters`.
+        examples: the first thousand of them, for pictures.
 
     Raises:
         ValueError: something else than constraints, or one that the space cannot be held to.
@@ -160,11 +162,19 @@ class Filtering:
         self.names = [name for name, _ in self._rules]
         """Of the constraints and bounds, in the order in which they are asked."""
         self.refused: Counter[str] = Counter()
+        self.examples: list[Any] = []
+
+    def clear(self) -> None:
+        """Forget what was refused."""
+        self.refused.clear()
+        self.examples.clear()
 
     def keeps(self, architecture: Any) -> bool:
         """Whether every constraint keeps an architecture; the first that does not is counted."""
         for name, rule in self._rules:
             if not rule(architecture):
                 self.refused[name] += 1
+                if len(self.examples) < _EXAMPLES:
+                    self.examples.append(architecture)
                 return False
         return True

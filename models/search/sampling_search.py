@@ -136,7 +136,7 @@ class SamplingSearch(Search):
 
     def _draw(self) -> None:
         """Find the architectures to score: a function of the seed and of latencies."""
-        self.filtering.refused.clear()
+        self.filtering.clear()
         if self.budget.bounds and self._listed is None:
             self.kept, self.tried = draw_feasible(
                 self.space, self.samples, self.filtering, self.budget, self.seed

@@ -43,7 +43,7 @@ class StagedLimits:
         if self._filtering.keeps(architecture):
             return None
         (name,) = self._filtering.refused
-        self._filtering.refused.clear()
+        self._filtering.clear()
         return name
 
     def is_fast(self, architecture: Any) -> bool:

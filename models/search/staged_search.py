@@ -88,6 +88,7 @@ class StagedSearch(Search):
         self.space = as_space(space)
         self.stages = default_stages() if stages is None else stages
         check_stages(self.stages, self.space)
+        self.indicators = [one for stage in self.stages for one in stage.indicators]
         if block_size is not None and block_size < 1:
             raise ValueError(f"block_size: expected 1 or more, got {block_size}")
         self.samples = samples

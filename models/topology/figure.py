@@ -1,14 +1,19 @@
 """A picture of a topology, readable in a tile of 300 pixels and in a paper."""
 
+import math
 from typing import Any
 
 import networkx as nx
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch
 
 from models.topology.depth_width import Topology, effective_depth_width, graph_of
 
 Style = dict[str, Any]
+Places = dict[Any, tuple[float, float]]
+_MARGIN = 0.25
+"""Inches from the first node to the figure's side; a node's radius is 0.14."""
 _KINDS = ("operation", "skip or pooling")
 _BASE: dict[str, Style] = {
     "operation": {"color": "tab:blue", "linestyle": "solid", "linewidth": 2.2},
@@ -37,8 +42,9 @@ _GENERIC = ("", "operation", "skip", "concat")
 def draw_topology(topology: Topology, title: str = "") -> Figure:
     """Draw nodes from left to right, and every kind of operation in a colour and line of its own.
 
-    Where edges carry more than five operations of a kind, these share one style and are named on
-    their edges instead; where an edge carries several at once, as in a supernet, without names.
+    A long chain goes back and forth in rows. Where edges carry more than five operations of a kind,
+    these share one style and are named on their edges instead; where an edge carries several at
+    once, as in a supernet, without names.
     `draw_topology(cell).savefig("cell.pdf")` writes the figure for a paper.
 
     Args:
@@ -53,39 +59,42 @@ def draw_topology(topology: Topology, title: str = "") -> Figure:
     """
     depth, width = effective_depth_width(topology)
     graph = graph_of(topology)
-    order = list(nx.lexicographical_topological_sort(graph, key=str))
-    # A zigzag keeps edges over several nodes from lying on top of one another.
-    position: dict[Any, tuple[float, float]] = {
-        node: (float(i), 0.5 * (-1) ** i * (0 < i < len(order) - 1)) for i, node in enumerate(order)
-    }
     styles = _styles(graph)
-
-    figure = Figure(figsize=(max(4, 0.75 * len(order)), 3.4), layout="constrained")
-    axes = figure.subplots()
-    axes.axis("off")
-    axes.set(xlim=(-0.35, max(len(order), 2) - 0.65), ylim=(-0.95, 0.95))
-    nx.draw_networkx_nodes(
-        graph, position, ax=axes, node_size=420, node_color="white", edgecolors="black"
-    )
-    nx.draw_networkx_labels(graph, position, ax=axes, font_size=13)
     parallel: dict[tuple[Any, Any], int] = {}
     drawn: dict[str, Style] = {}
+    arrows: list[tuple[tuple[Any, Any], int, Style, str]] = []
     for source, target, data in graph.edges(data=True):
         name, kind = data.get("label", ""), _KINDS[not data["operations"]]
         key = name if name in styles else kind
         drawn[key] = styles.get(key, _BASE[kind])
-        bend = parallel[source, target] = parallel.get((source, target), 0) + 1
+        number = parallel[source, target] = parallel.get((source, target), -1) + 1
         written = "" if name in styles or name in _GENERIC or "\n" in name else name
-        _edge(axes, position, (source, target), drawn[key], bend, written)
+        arrows.append(((source, target), number, drawn[key], written))
     for edge in graph.graph.get("removed", ()):
         drawn["removed"] = _BASE["removed"]
-        _edge(axes, position, edge, drawn["removed"], 1, "")
+        arrows.append((edge, 0, drawn["removed"], ""))
+
+    # All is in inches: a layout engine would take as long as the drawing.
+    below, above = 0.1 + 0.21 * -(-len(drawn) // 2), 0.5 if title else 0.3
+    places, wide, middle = _places(graph, 3.4 - below - above)
+    high = below + 2 * middle + above
+    figure = Figure(figsize=(wide, high))
+    axes = figure.add_axes((0, below / high, 1, 2 * middle / high))
+    axes.set_axis_off()
+    axes.set(xlim=(0, wide), ylim=(-middle, middle))
+    aside = 0.1 if _is_long_chain(graph) else 0.0
+    for edge, number, style, name in arrows:
+        bend = _bend(edge, places, middle, number)
+        _draw_edge(axes, edge, places, bend, style, name, aside)
+    xs, ys = zip(*places.values(), strict=True)
+    axes.scatter(xs, ys, s=420, c="white", edgecolors="black")
+    for node, (x, y) in places.items():
+        axes.text(x, y, str(node), fontsize=13, ha="center", va="center_baseline")
     handles = [Line2D([], [], label=name, **style) for name, style in drawn.items()]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=2, frameon=False, handlelength=3
-    )
+    figure.legend(handles=handles, loc="lower center", ncols=2, frameon=False, handlelength=3)
     heading = f"{title}\n" if title else ""
-    axes.set_title(f"{heading}effective depth {depth:.2f}, width {width:.2f}", fontsize=12)
+    heading += f"effective depth {depth:.2f}, width {width:.2f}"
+    figure.text(0.5, 1 - above / 2 / high, heading, fontsize=12, ha="center", va="center")
     return figure
 
 
@@ -105,28 +114,99 @@ def _styles(graph: "nx.DiGraph[Any]") -> dict[str, Style]:
     return styles
 
 
-def _edge(
+def _is_long_chain(graph: "nx.DiGraph[Any]") -> bool:
+    """Whether every edge leads to the next node, and there are too many for one row."""
+    ends = (graph.successors, graph.predecessors)
+    return len(graph) > 8 and all(len(set(end(node))) <= 1 for node in graph for end in ends)
+
+
+def _places(graph: "nx.DiGraph[Any]", high: float) -> tuple[Places, float, float]:
+    """Place the nodes of a graph from left to right, and those of a long chain back and forth.
+
+    Args:
+        graph: of the nodes.
+        high: inches that one row has.
+
+    Returns:
+        Where each node lies, in inches from the middle of the left side; how wide the figure is;
+        and how far it reaches above and below the middle.
+    """
+    order = list(nx.lexicographical_topological_sort(graph, key=str))
+    length = 5 if _is_long_chain(graph) else len(order)
+    rows = -(-len(order) // length)
+    wide = max(4.0, 0.45 * length)
+    step = (wide - 2 * _MARGIN) / max(1, length - 1)
+    places = {}
+    for i, node in enumerate(order):
+        row, column = divmod(i, length)
+        column = length - 1 - column if row % 2 else column
+        # A zigzag keeps edges over several nodes from lying on top of one another.
+        zigzag = 0.6 * (-1) ** i * (rows == 1 and 0 < i < len(order) - 1)
+        places[node] = _MARGIN + step * column, 0.375 * (rows - 1) - 0.75 * row + zigzag
+    return places, wide, high / 2 if rows == 1 else 0.375 * rows
+
+
+def _bend(edge: tuple[Any, Any], places: Places, middle: float, number: int) -> float:
+    """Choose how far an arrow is bent: as little as passes by the nodes between its ends.
+
+    Args:
+        edge: source and target.
+        places: of all nodes, in inches from the middle of the left side.
+        middle: inches above and below.
+        number: of the edge among those between the same nodes, which lie apart.
+
+    Returns:
+        What `arc3` calls `rad`.
+    """
+    (x0, y0), (x1, y1) = (places[node] for node in edge)
+    between = [(x, y) for x, y in places.values() if min(x0, x1) < x < max(x0, x1)]
+    first = 1 if y0 + y1 < 0 or not y0 + y1 else -1
+    found = []
+    for size in range(12):
+        for side in (first, -first):
+            bend = side * (0.05 + 0.1 * size)
+            control = (y0 + y1) / 2 - bend * (x1 - x0)
+            if abs(y0 / 4 + control / 2 + y1 / 4) > middle:
+                continue
+            shares = [((x - x0) / (x1 - x0), y) for x, y in between]
+            gaps = (
+                abs((1 - t) ** 2 * y0 + 2 * t * (1 - t) * control + t**2 * y1 - y)
+                for t, y in shares
+            )
+            if all(gap > 0.2 for gap in gaps):
+                found.append(bend)
+    return found[3 * number % len(found)] if found else 0.05 * first
+
+
+def _draw_edge(
     axes: Any,
-    position: dict[Any, tuple[float, float]],
     edge: tuple[Any, Any],
+    places: Places,
+    bend: float,
     style: Style,
-    bend: int,
-    label: str,
+    name: str,
+    aside: float,
 ) -> None:
-    """One arrow, bent more the more nodes it passes over, and its operations' names."""
-    (x0, y0), (x1, y1) = position[edge[0]], position[edge[1]]
-    dx, dy = x1 - x0, y1 - y0
-    side = 1 if y0 + y1 < 0 or (y0 + y1 == 0 and bend % 2) else -1
-    curve = side * (0.06 * (dx - 1) + 0.25 * (bend - 1) + 0.04)
-    arrow = {
-        "arrowstyle": "-|>",
-        "connectionstyle": f"arc3,rad={curve}",
-        "shrinkA": 11,
-        "shrinkB": 11,
-    }
-    axes.annotate("", xy=(x1, y1), xytext=(x0, y0), arrowprops=arrow | style)
-    if label:
-        # The middle of the quadratic curve that `arc3` draws.
-        x, y = (x0 + x1 + curve * dy) / 2, (y0 + y1 - curve * dx) / 2
+    """Draw one arrow, and its operations' names in its middle, or some inches aside of it."""
+    (x0, y0), (x1, y1) = (places[node] for node in edge)
+    axes.add_patch(
+        FancyArrowPatch(
+            (x0, y0),
+            (x1, y1),
+            arrowstyle="-|>",
+            connectionstyle=f"arc3,rad={bend}",
+            shrinkA=11,
+            shrinkB=11,
+            mutation_scale=10,
+            **style,
+        )
+    )
+    if name:
+        # The middle of the quadratic curve that `arc3` draws, and on from there.
+        bend += math.copysign(2 * aside / math.dist((x0, y0), (x1, y1)), bend)
+        x, y = (x0 + x1 + bend * (y1 - y0)) / 2, (y0 + y1 - bend * (x1 - x0)) / 2
+        side = "center"
+        if aside and x0 == x1:  # at the end of a row: towards the middle
+            x, side = (x0 + aside, "left") if x0 < axes.get_xlim()[1] / 2 else (x0 - aside, "right")
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-        axes.text(x, y, label, fontsize=7, ha="center", va="center", bbox=box)
+        axes.text(x, y, name, fontsize=7, ha=side, va="center", bbox=box, zorder=2)

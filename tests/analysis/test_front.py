@@ -1,8 +1,6 @@
 """Fronts against their definition, what is chosen, and the table."""
 
 import random
-import subprocess
-import sys
 
 import pytest
 
@@ -90,10 +88,3 @@ def test_the_picture_has_a_panel_per_further_objective() -> None:
     assert (every, members, chosen) == (6, 5, 1)
     one = make_front(["kappa"], [False], [(1.0,), (2.0,)], ["a", "b"], False)
     assert [axes.get_xlabel() for axes in front_figure(one).axes] == ["evaluation"]
-
-
-def test_the_library_is_loaded_only_by_who_needs_it() -> None:
-    """It takes half a second, which other commands are spared."""
-    code = "import sys, models, callbacks; print([m for m in sys.modules if 'pymoo' in m])"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert printed.stdout == "[]\n", printed.stderr

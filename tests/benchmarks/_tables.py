@@ -17,6 +17,7 @@ ORDER = (
     "topology",
     "data",
     "training",
+    "logging",
     "dag_space",
     "searches",
     "processes",

@@ -82,7 +82,10 @@ def test_files_and_tensorboard_hold_what_the_fit_did(tmp_path: Path) -> None:
     assert "dag_space/rank_correlations/text_summary" in tags["tensors"]
 
 
-def test_report_on_a_resumed_fit_is_that_of_a_fit_in_one_go(tmp_path: Path) -> None:
+def test_report_on_a_resumed_fit_is_that_of_a_fit_in_one_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callbacks.dag_space_report.report_figures", lambda _: {})
     whole, first, second = (tmp_path / name for name in ("whole", "first", "second"))
     reported = fit(whole, DagSpaceReport(8))
     fit(first, epochs=1)

@@ -54,6 +54,19 @@ def search(samples: int = 4) -> SamplingSearch:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A run without monitors: the trainer and what was written."""
+    return fit(tmp_path_factory.mktemp("plain"), classifier(lr=0.25))
+
+
+@pytest.fixture(scope="module")
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> EventAccumulator:
+    """What a run with monitors has written."""
+    monitors = NTKMonitor(4), TopologyMonitor()
+    return fit(tmp_path_factory.mktemp("monitored"), classifier(), *monitors)[1]
+
+
 def recorded(events: EventAccumulator, tag: str) -> Any:
     """One of the HPARAMS tab's records."""
     content = events.SummaryMetadata(f"_hparams_/{tag}").plugin_data.content
@@ -67,8 +80,8 @@ def layout_of(events: EventAccumulator) -> dict[str, list[str]]:
     return {chart.title: list(chart.multiline.tag) for chart in charts}
 
 
-def test_hyper_parameters_in_the_file_and_in_the_tab(tmp_path: Path) -> None:
-    trainer, events = fit(tmp_path, classifier(lr=0.25))
+def test_hyper_parameters_in_the_file_and_in_the_tab(plain: Any) -> None:
+    trainer, events = plain
     written = yaml.safe_load(Path(trainer.log_dir, "hparams.yaml").read_text())
     assert (
         written.items()
@@ -89,10 +102,9 @@ def test_hyper_parameters_in_the_file_and_in_the_tab(tmp_path: Path) -> None:
 
 
 def test_the_tab_compares_by_scalars_that_are_there_and_none_is_logged_twice(
-    tmp_path: Path,
+    monitored: EventAccumulator,
 ) -> None:
-    _, events = fit(tmp_path, classifier(), NTKMonitor(4), TopologyMonitor())
-    metrics = recorded(events, "experiment").experiment.metric_infos
+    metrics = recorded(monitored, "experiment").experiment.metric_infos
     names = [metric.name.tag for metric in metrics]
     shown_at_once = [
         "val/accuracy",
@@ -102,24 +114,23 @@ def test_the_tab_compares_by_scalars_that_are_there_and_none_is_logged_twice(
         "ntk/log10_condition_number",
     ]
     assert names[:5] == shown_at_once
-    scalars = set(events.Tags()["scalars"])
+    scalars = set(monitored.Tags()["scalars"])
     assert set(names) - scalars == {"test/accuracy"}  # which a test after the fit logs
     assert not any(tag.startswith("hp") for tag in scalars)
-    first = events.Scalars("ntk/log10_condition_number")[0].value
-    (start,) = events.Scalars("ntk/log10_condition_number_at_start")
+    first = monitored.Scalars("ntk/log10_condition_number")[0].value
+    (start,) = monitored.Scalars("ntk/log10_condition_number_at_start")
     assert (start.step, start.value) == (0, first)
 
 
-def test_metrics_of_monitors_that_are_not_there_are_not_named(tmp_path: Path) -> None:
-    _, events = fit(tmp_path, classifier())
+def test_metrics_of_monitors_that_are_not_there_are_not_named(plain: Any) -> None:
+    _, events = plain
     metrics = recorded(events, "experiment").experiment.metric_infos
     assert not any(m.name.tag.startswith(("ntk", "effective")) for m in metrics)
     assert layout_of(events).keys() == {"accuracy", "loss"}
 
 
-def test_charts_of_what_belongs_together(tmp_path: Path) -> None:
-    _, events = fit(tmp_path, classifier(), NTKMonitor(4), TopologyMonitor())
-    assert layout_of(events) == {
+def test_charts_of_what_belongs_together(monitored: EventAccumulator) -> None:
+    assert layout_of(monitored) == {
         "accuracy": ["val/accuracy", "train/accuracy"],
         "loss": ["val/loss", "train/loss"],
         "extreme eigenvalues": ["ntk/lambda_max", "ntk/lambda_min"],
@@ -127,7 +138,7 @@ def test_charts_of_what_belongs_together(tmp_path: Path) -> None:
     }
 
 
-def test_costs_are_those_that_the_module_says_or_its_parameters(tmp_path: Path) -> None:
+def test_costs_are_those_that_the_module_says_or_its_parameters(plain: Any, tmp_path: Path) -> None:
     module = ArchitectureClassifier(
         "nasbench201",
         "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
@@ -135,12 +146,12 @@ def test_costs_are_those_that_the_module_says_or_its_parameters(tmp_path: Path) 
         10,
         {"channels": 2, "cells_per_stage": 1},
     )
-    _, events = fit(tmp_path, module, limit_train_batches=1)
+    _, events = fit(tmp_path, module, limit_train_batches=1, max_epochs=1)
     found = {name: events.Scalars(f"costs/{name}")[0].value for name in module.cost._asdict()}
     assert found == module.cost._asdict()
-    plain = classifier()
-    _, events = fit(tmp_path, plain, limit_train_batches=1)
-    assert events.Scalars("costs/parameters")[0].value == sum(p.numel() for p in plain.parameters())
+    _, events = plain
+    count = sum(p.numel() for p in classifier().parameters())
+    assert events.Scalars("costs/parameters")[0].value == count
 
 
 def test_a_search_s_settings_and_what_it_found(tmp_path: Path) -> None:

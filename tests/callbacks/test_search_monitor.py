@@ -6,14 +6,22 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from matplotlib.figure import Figure
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from callbacks import SearchMonitor
 from callbacks.search_monitor import _kept
 from datamodules import DigitsDataModule
-from models import DagMLPClassifier, EvolutionSearch, PruningSearch, SamplingSearch
+from models import (
+    DagMLPClassifier,
+    EvolutionSearch,
+    PruningSearch,
+    SamplingSearch,
+    StagedSearch,
+)
 from models.indicators import Layers, Parameters
+from models.search import DepthWidthFilter, Stage
 
 SMALL = {"channels": 2, "cells_per_stage": 1}
 Pictures = dict[str, list[tuple[int, int, int]]]
@@ -51,6 +59,14 @@ def sampling(space: str = "nasbench201", samples: int = 10) -> SamplingSearch:
     )  # fmt: skip
 
 
+@pytest.fixture
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that take no time; what they hold is tested elsewhere."""
+    for name in ("scores_figure", "draw_topology"):
+        monkeypatch.setattr(f"callbacks.search_monitor.{name}", lambda *_, **__: Figure((1, 1)))
+
+
+@pytest.mark.usefixtures("blank")
 def test_scores_as_often_as_their_number_doubles_and_the_best_when_it_is_another(
     tmp_path: Path,
 ) -> None:
@@ -68,9 +84,9 @@ def test_scores_as_often_as_their_number_doubles_and_the_best_when_it_is_another
     looked = [0, 1, 3, 7, 9]
     expected = sorted({next(s for s in looked if s >= step) for step in ahead})
     assert [step for step, *_ in shown["search/best/cell"]] == expected
-    assert {one[1:] for one in shown["search/scores/parameters"]} == {(460, 320)}
 
 
+@pytest.mark.usefixtures("blank")
 def test_a_resume_repeats_nothing(tmp_path: Path) -> None:
     whole = TensorBoardLogger(tmp_path, version="whole")
     fit(sampling(), whole)
@@ -102,7 +118,36 @@ def test_an_evolution_that_trades_a_score_for_a_cost(tmp_path: Path) -> None:
         population=3, offspring=3, batch_size=2, network=SMALL, sizes=SMALL,
     )  # fmt: skip
     fit(search, logger)
-    assert pictures(logger).keys() == {"search/scores/layers", "search/best/cell"}
+    shown = pictures(logger)
+    assert shown.keys() == {"search/scores/layers", "search/best/cell"}
+    assert {one[1:] for one in shown["search/scores/layers"]} == {(460, 460)}
+
+
+@pytest.mark.usefixtures("blank")
+def test_what_a_filter_refused_and_the_direction_of_scores_are_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        "callbacks.search_monitor.scores_figure", lambda *_, **how: drawn.append(how) or Figure()
+    )
+    rule = DepthWidthFilter()
+    worse = type("Worse", (Parameters,), {"name": "worse", "higher_is_better": False})()
+    search = SamplingSearch(
+        DigitsDataModule(), "nasbench201", samples=8, filter=rule, indicator=worse, batch_size=2,
+        network=SMALL,
+    )  # fmt: skip
+    fit(search, TensorBoardLogger(tmp_path))
+    stages = [Stage([worse], keep=1)]
+    staged = StagedSearch(
+        DigitsDataModule(), "nasbench201", stages, samples=8, filter=rule, block_size=99
+    )
+    fit(staged, TensorBoardLogger(tmp_path))
+    keeps = rule.bind(search.space, (1, 8, 8), 10)
+    for one, how in zip((search, staged), drawn, strict=True):
+        assert len(how["refused"]) == one.counts()["filtered"] > 0
+        assert not any(keeps(one.space.parse(text)) for text in how["refused"])
+        assert not how["higher_is_better"]
 
 
 @pytest.mark.parametrize("logger", [False, "csv"])

@@ -4,10 +4,12 @@ import io
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from models.topology import Dag, DartsCell, NasBench201Cell, draw_topology, supernet_graph
+from models.topology.residual_chain import ChainBlock, residual_chain
 
 STYLES = {
     "operation": ("tab:blue", "solid"),
@@ -18,8 +20,7 @@ STYLES = {
 
 def arrows(figure: Any) -> list[tuple[str, str]]:
     """Colour and line style of every arrow."""
-    patches = [text.arrow_patch for text in figure.axes[0].texts if hasattr(text, "arrow_patch")]
-    return [(to_hex(p.get_edgecolor()), p.get_linestyle()) for p in patches if p is not None]
+    return [(to_hex(p.get_edgecolor()), p.get_linestyle()) for p in figure.axes[0].patches]
 
 
 def test_operation_skip_and_removed_edges_are_told_apart() -> None:
@@ -27,7 +28,7 @@ def test_operation_skip_and_removed_edges_are_told_apart() -> None:
     names = {(to_hex(colour), style): name for name, (colour, style) in STYLES.items()}
     drawn = [names[arrow] for arrow in arrows(figure)]
     assert sorted(drawn) == ["operation"] * 3 + ["removed"] + ["skip"] * 2
-    title = figure.axes[0].get_title()
+    (title,) = (text.get_text() for text in figure.texts)
     assert title == "cell\neffective depth 1.33, width 1.50"
     assert legend(figure) == ["operation", "removed", "skip or pooling"]
 
@@ -67,3 +68,30 @@ def test_every_topology_can_be_drawn(topology: Any) -> None:
     draw_topology(topology).savefig(picture, format="png")
     assert picture.getvalue().startswith(b"\x89PNG")
     assert mpl.get_backend() == before
+
+
+@pytest.mark.parametrize("dag", ["2_21_112", "2_22_222_2222_22222_222222"])
+def test_arrows_pass_by_the_nodes_between_their_ends(dag: str) -> None:
+    figure = draw_topology(Dag.parse(dag))
+    (axes,) = figure.axes
+    nodes = [axes.transData.transform(text.get_position()) for text in axes.texts]
+    radius = 0.14 * figure.dpi
+    for arrow in axes.patches:
+        curve = arrow.get_transform().transform_path(arrow.get_path()).interpolated(50).vertices
+        gaps = [np.hypot(*(curve - node).T).min() for node in nodes]
+        assert sum(gap < radius for gap in gaps) == 2  # its ends
+
+
+def test_a_long_chain_goes_back_and_forth() -> None:
+    blocks = [ChainBlock(2, bool(i % 2), f"block {i}") for i in range(16)]
+    figure = draw_topology(residual_chain(blocks), "network")
+    assert figure.get_figwidth() == 4
+    (axes,) = figure.axes
+    places = {text.get_text(): text.get_position() for text in axes.texts}
+    rows = [[places[str(i)] for i in range(start, min(start + 5, 17))] for start in range(0, 17, 5)]
+    for number, row in enumerate(rows):
+        assert len({y for _, y in row}) == 1
+        assert [x for x, _ in row] == sorted((x for x, _ in row), reverse=number % 2 == 1)
+    assert places["4"][0] == places["5"][0]
+    for text in axes.texts:
+        assert 0 < text.get_window_extent().x0 < text.get_window_extent().x1 < 400
