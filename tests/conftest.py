@@ -64,6 +64,12 @@ def trainer(quiet: dict[str, Any]) -> Callable[..., pl.Trainer]:
 
 
 @pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that `fast_dev_run` hands to no one are made, but not painted, which takes long."""
+    monkeypatch.setattr("callbacks.outputs._picture", lambda figure: None)
+
+
+@pytest.fixture
 def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty working folder, and none of pytest's own arguments."""
     monkeypatch.chdir(tmp_path)
