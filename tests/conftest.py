@@ -1,7 +1,10 @@
 """Fixtures shared by all tests."""
 
+import json
 import logging
 import os
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,6 +64,70 @@ def quiet() -> dict[str, Any]:
 def trainer(quiet: dict[str, Any]) -> Callable[..., pl.Trainer]:
     """A Trainer's further arguments to a quiet one."""
     return lambda **arguments: pl.Trainer(**quiet | arguments)
+
+
+class Forks:
+    """Runs of the command line that are forks of one process, `tests/faults/fork_server.py`.
+
+    Each is a process of its own, without the six seconds of imports.
+    """
+
+    def __init__(self) -> None:
+        server = Path(__file__).parent / "faults" / "fork_server.py"
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        self._process = subprocess.Popen(
+            [sys.executable, str(server)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def _ask(self, **request: Any) -> int:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return int(json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """End the process that runs are forks of."""
+        self._process.communicate()
+
+    def run(self, arguments: list[str], folder: Path, *environments: dict[str, str]) -> str:
+        """Start one run, or one for each environment; what they say, if all end well."""
+        started = {}
+        for rank, environment in enumerate(environments or ({},)):
+            own = folder / f"process{rank}"
+            own.mkdir(parents=True)
+            before = f"import os; os.environ.update({environment!r})"
+            started[own] = self._ask(start=arguments, folder=str(own), before=before)
+        codes = [self._ask(wait=pid) for pid in started.values()]
+        outputs = "\n".join((own / "output.txt").read_text() for own in started)
+        assert not any(codes), outputs
+        return outputs
+
+    def two(self, arguments: list[str], folder: Path, **environment: str) -> str:
+        """Two processes on this machine, as a launcher would start them."""
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = str(one.getsockname()[1])
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **environment}
+        return self.run(arguments, folder, *({**shared, "LOCAL_RANK": r} for r in ("0", "1")))
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Started once for all tests that run several processes."""
+    forks = Forks()
+    yield forks
+    forks.close()
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that `fast_dev_run` hands to no one are made, but not painted, which takes long."""
+    monkeypatch.setattr("callbacks.outputs._picture", lambda figure: None)
 
 
 @pytest.fixture

@@ -23,23 +23,37 @@ from lightning_app.cli import main
 from models import SamplingSearch
 from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS
 from models.spaces import SearchSpace, as_space
-from models.spaces.nasbench201 import NasBench201Cells
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 N = 1600  # images to train on
 
-# What makes a model small enough to be tested on every change.
 SMALL = {
     "DagMLPClassifier": {"width": 16},
     "DagConvClassifier": {"width": 8},
     "DagSpaceClassifier": {"nodes": 3, "repeats": 1, "width": 8},
-    "PruningSearch": {"repeats": 1, "batch_size": 8},
-    "ArchitectureClassifier": {"sizes.channels": 2},
-    "SamplingSearch": {"samples": 8, "batch_size": 8},
-    "EvolutionSearch": {"evaluations": 8, "population": 4, "batch_size": 8},
-    "StagedSearch": {"samples": 8},
-    "SupernetClassifier": {"sizes.channels": 2, "sizes.cells_per_stage": 1},
+    "PruningSearch": {"repeats": 1, "batch_size": 2},
+    "SamplingSearch": {"samples": 8, "batch_size": 2},
+    "EvolutionSearch": {"evaluations": 2, "population": 2, "offspring": 1, "batch_size": 2},
+    "StagedSearch": {"samples": 3},
+    "NasBench201Space": {"sizes.channels": 2, "sizes.cells_per_stage": 1},
+    "DartsSpace": {"sizes.channels": 2, "sizes.cells": 3},
+    "VisionTransformerSpace": {},  # its sizes are those of the images
+    "MobileNetSpace": {"sizes.reduction": 8},
 }
+"""Arguments that make a model small enough to be tested on every change."""
+SMALLER = {
+    "rank/autoformer_tiny": ["model.init_args.network.patch_size=16"],
+    "rank/nasbench101": ["model.init_args.network.channels=8"],
+    "search/photos": ["model.init_args.budget.parameters=1e6", "data.init_args.image_size=16"],
+    "train_mobilenet_folder": ["data.init_args.image_size=16", "data.init_args.resize=18"],
+    "train_mobilenet_imagenet": ["data.init_args.image_size=32", "data.init_args.resize=36"],
+    "train_photos": ["data.init_args.image_size=16"],
+    "train_transformer_imagenet": [
+        "data.init_args.image_size=32", "data.init_args.resize=36",
+        "model.init_args.sizes.image_size=32",
+    ],
+}  # fmt: skip
+"""Of single configs, by name."""
 
 
 def write_mnist(root: Path, random: np.random.Generator) -> None:
@@ -94,29 +108,27 @@ def write_imagenet16(root: Path, random: np.random.Generator, monkeypatch: Any) 
 
 
 def write_folder(root: Path, random: np.random.Generator) -> None:
-    for part, count in (("train", 300), ("val", 20)):
+    for part, count in (("train", 300), ("val", 8)):
         for i in range(count):
             path = root / part / f"class{i % 4}" / f"{i}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path)
 
 
-def write_table(callback: dict[str, Any], space: SearchSpace) -> None:
-    """Of all architectures that may be drawn: one that is not there is refused."""
+def write_table(callback: dict[str, Any], space: SearchSpace) -> str:
+    """Eight architectures with their accuracies; the table as `architectures` names it."""
     columns = list(callback.get("columns", COLUMNS).values())
     names = callback.get("architecture", ARCHITECTURE)
     names = [names] if isinstance(names, str) else names
-    if isinstance(space, NasBench201Cells):
-        texts = [space.format(cell) for cell in space.architectures()]
-    else:
-        generator = torch.Generator().manual_seed(0)
-        texts = [space.format(space.random_architecture(generator)) for _ in range(8)]
+    generator = torch.Generator().manual_seed(0)
     with Path(callback["path"]).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*names, *columns])
-        for text in texts:
+        for _ in range(8):
+            text = space.format(space.random_architecture(generator))
             parts = [text] if len(names) == 1 else map(json.dumps, json.loads(text).values())
             writer.writerow([*parts, *(10 for _ in columns)])
+    return f"{callback['path']}#{','.join(names)}"
 
 
 def write_transformers(path: Path) -> None:
@@ -131,7 +143,7 @@ def write_transformers(path: Path) -> None:
     path.write_text("\n".join([header, *rows, ""]))
 
 
-@pytest.mark.usefixtures("command_line")
+@pytest.mark.usefixtures("command_line", "unrendered")
 @pytest.mark.parametrize(
     "path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS))
 )
@@ -143,8 +155,7 @@ def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     random = np.random.default_rng(0)
     config = yaml.safe_load(path.read_text())
-    model, data = (config[part]["class_path"].rpartition(".")[2] for part in ("model", "data"))
-    match data:
+    match config["data"]["class_path"].rpartition(".")[2]:
         case "DigitsDataModule":
             pass
         case "MNISTDataModule":
@@ -157,30 +168,35 @@ def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             write_imagenet16(tmp_path, random, monkeypatch)
         case "ImageFolderDataModule":
             write_folder(tmp_path, random)
-        case _:
-            pytest.fail(f"write small files for {data} here")
+        case other:
+            pytest.fail(f"write small files for {other} here")
+    changes = small(config, path)
     if path.name == "autoformer_tiny.yaml":
-        monkeypatch.chdir(tmp_path)
         write_transformers(tmp_path / "autoformer_tiny_sample.csv")
     elif path.parent.name == "rank":
-        monkeypatch.chdir(tmp_path)
         (callback,) = config["trainer"]["callbacks"]
-        write_table(callback["init_args"], as_space(config["model"]["init_args"]["space"]))
+        table = write_table(callback["init_args"], as_space(config["model"]["init_args"]["space"]))
+        changes.append(f"--model.init_args.architectures={table}")
     fast = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
-    changes = [f"--model.init_args.{name}={value}" for name, value in SMALL[model].items()]
-    if path.stem.startswith(("train_mobilenet", "train_transformer", "train_photos")):
-        changes = ["--data.init_args.batch_size=4"]  # their sizes are the architecture's
-    if path.stem == "photos":  # so that few are refused
-        changes += ["--model.init_args.budget.parameters=1e6"]
-    if path.stem in ("train_mobilenet_folder", "train_mobilenet_imagenet",
-                     "train_transformer_imagenet"):  # fmt: skip
-        changes += ["--data.init_args.num_workers=0"]
-    if path.stem.startswith("train_darts"):
-        changes += ["--model.init_args.sizes.cells=3"]
-    if path.stem == "train_darts_imagenet":  # 768 images of 224×224 are too many for a test
-        changes += ["--data.init_args.batch_size=4", "--data.init_args.num_workers=0"]
-    main(["fit", "--config", str(path), "--data.init_args.root", str(tmp_path), *fast, *changes])
-    check_board(Path(board.log_dir), config, model)
+    main(["fit", "--config", str(path), *fast, *changes, f"--data.root={tmp_path}"])
+    check_board(Path(board.log_dir), config, config["model"]["class_path"].rpartition(".")[2])
+
+
+def small(config: dict[str, Any], path: Path) -> list[str]:
+    """Arguments by which a config runs within a second."""
+    model, given = config["model"]["class_path"].rpartition(".")[2], config["model"]["init_args"]
+    space = given.get("space", "").rpartition(".")[2]
+    sizes = SMALL.get(model, {}) | (SMALL[space] if "sizes" in given else {})
+    changes = [f"model.init_args.{name}={value}" for name, value in sizes.items()]
+    if model.endswith("Classifier"):
+        changes.append("data.init_args.batch_size=4")
+    if "num_workers" in config["data"].get("init_args", {}):
+        changes.append("data.init_args.num_workers=0")
+    for callback in config["trainer"].get("callbacks", []):
+        if "probe_size" in callback.get("init_args", {}) or "NTK" in callback["class_path"]:
+            changes.append(f"callbacks.{callback['class_path'].rpartition('.')[2]}.probe_size=3")
+    changes += SMALLER.get(str(path.relative_to(CONFIGS).with_suffix("")), [])
+    return [f"--{change}" for change in changes]
 
 
 def check_board(folder: Path, config: dict[str, Any], model: str) -> None:

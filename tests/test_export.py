@@ -57,7 +57,7 @@ def images(model: Any, count: int = 7) -> torch.Tensor:
     return torch.randn(count, *model.hparams["in_shape"])
 
 
-@pytest.mark.parametrize("make", [cell, darts])
+@pytest.mark.parametrize("make", [cell, pytest.param(darts, marks=pytest.mark.slow)])
 def test_an_exported_program_gives_the_same_logits(tmp_path: Path, make: Any) -> None:
     model = make().train()
     path = tmp_path / "model.pt2"
@@ -71,7 +71,7 @@ def test_an_exported_program_gives_the_same_logits(tmp_path: Path, make: Any) ->
         torch.testing.assert_close(program(x), model(x), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("make", [cell, darts])
+@pytest.mark.parametrize("make", [cell, pytest.param(darts, marks=pytest.mark.slow)])
 def test_onnx_gives_the_same_logits(tmp_path: Path, make: Any) -> None:
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package)

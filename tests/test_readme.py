@@ -26,6 +26,8 @@ import yaml
 from PIL import Image
 
 from lightning_app.cli import main
+from models import ArchitectureClassifier
+from models.export import Photos, export
 from models.spaces import NasBench101Space
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,15 +44,24 @@ KINDS = {"sh", "bash", "python", "yaml", "math", ""}
 """Languages of fenced blocks; those without one show output, formulas are not run."""
 AT_HAND = ("quickstart", "digits", "photos")
 """Configs, by name, that need no download."""
+CHAIN = "k3_e1_c8_n1_se0-" + "-".join(f"k3_e3_c{c}_n1_se0" for c in (16, 16, 32, 48, 80, 80))
+SKIPS = "|skip_connect~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
 SMALL = {
-    "search/quickstart": ["--model.batch_size", "8"],
-    "search/photos": ["--model.population", "2", "--model.budget", "{parameters: 1000000}"],
-    "configs/train_photos": ["--data.image_size", "32"],
-}
+    "search/quickstart": ["--model.batch_size", "4"],
+    "search/sampling_digits": ["--model.samples", "8", "--model.batch_size", "4"],
+    "search/evolution_digits": ["--model.population", "2", "--model.batch_size", "4"],
+    "search/photos": [
+        "--model.population", "2", "--model.batch_size", "4", "--data.image_size", "16",
+        "--model.budget", "{parameters: 1000000}",
+    ],
+    "configs/train_photos": ["--data.image_size", "16"],
+    "configs/train_digits": ["--callbacks.NTKMonitor.probe_size", "3"],
+    "configs/quickstart": ["--callbacks.NTKMonitor.probe_size", "3"],
+}  # fmt: skip
 """Arguments for configs that take long otherwise."""
 ONE_STEP = {
     "fit": ["--trainer.fast_dev_run", "true"],
-    "test": ["--trainer.limit_test_batches", "1"],
+    "test": ["--trainer.limit_test_batches", "2"],
     "predict": [],
     "export": [],
 }
@@ -125,17 +136,17 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(path)
-    short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1"]
+    short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
     quiet = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
     previous, arguments = Path.cwd(), sys.argv
     os.chdir(folder)
     sys.argv = ["lightning"]
     try:
         for name in ("quickstart", "train_digits", "train_supernet_digits", "train_photos"):
-            main(["fit", "--config", str(ROOT / "configs" / f"{name}.yaml"), *short, *quiet])
-        run = "runs/train_photos/version_0"
-        trained = ["--config", f"{run}/config.yaml", "--ckpt_path", f"{run}/checkpoints/best.ckpt"]
-        main(["export", *trained, "--output", "photos.onnx"])
+            small = SMALL.get(f"configs/{name}", [])
+            small = [*small, "--model.architecture", CHAIN] if name == "train_photos" else small
+            config = str(ROOT / "configs" / f"{name}.yaml")
+            main(["fit", "--config", config, *small, *short, *quiet])
     finally:
         os.chdir(previous)
         sys.argv = arguments
@@ -145,7 +156,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = folder / "runs" / f"search_{of}" / "version_0" / "architecture.json"
         found.parent.mkdir(parents=True)
         space = "mobilenet" if of == "photos" else "nasbench201"
-        text = {"architecture": model["architecture"], "space": space}
+        text = {"architecture": CHAIN if of == "photos" else model["architecture"], "space": space}
         found.write_text(json.dumps(text))
     space = NasBench101Space()  # docs/spaces.md
     architecture = space.random_architecture(torch.Generator().manual_seed(0))
@@ -162,7 +173,9 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def working(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def working(
+    before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unrendered: None
+) -> Path:
     """A copy of it, as a checkout sees it."""
     folder = tmp_path / "working"
     subprocess.run(["cp", "-r", str(before), str(folder)], check=True)
@@ -227,6 +240,10 @@ def test_python(
     (working / "last.ckpt").symlink_to(
         working / "runs/train_digits/version_0/checkpoints/last.ckpt"
     )
+    if page.stem == "photos":
+        model = ArchitectureClassifier("nasbench201", SKIPS, (3, 8, 8), 2, sizes={"channels": 2})
+        examples = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+        export(model, working / "photos.onnx", photos=Photos((0,), (1,), ["ash", "oak"], examples))
     for block in blocks_of(page):
         if block.language != "python":
             continue

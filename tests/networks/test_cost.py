@@ -42,7 +42,7 @@ def everything(network: nn.Module) -> tuple[int, int]:
 
 def test_what_is_live_is_what_stays_without_dead_edges() -> None:
     generator, dead = torch.Generator().manual_seed(0), 0
-    for number in range(150):
+    for number in range(40):
         cell = SPACE.random_architecture(generator)
         pruned = without_dead_edges(cell)
         if set(pruned.operations) == {"none"}:
@@ -52,11 +52,11 @@ def test_what_is_live_is_what_stays_without_dead_edges() -> None:
         network, images = build(cell), torch.randn(2, *SHAPE)
         assert sum(p.numel() for p in live_parameters(network, images)) == numbers
         assert live_operations(network, images) == operations
-        if number % 10 == 0:
+        if number % 8 == 0:
             assert cost(network, SHAPE) == cost(build(pruned), SHAPE)
             assert count_parameters(network, SHAPE) == numbers
             assert multiply_adds(network, SHAPE) == operations / 4
-    assert dead > 20
+    assert dead > 6
 
 
 def test_nothing_is_live_without_a_path() -> None:

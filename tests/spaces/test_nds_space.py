@@ -231,6 +231,7 @@ def test_trains_an_epoch(space: NdsSpace, quiet: dict[str, Any], tmp_path: Path)
     assert trainer.global_step == 2
 
 
+@pytest.mark.slow
 def test_onnx_has_all_operations_of_the_largest_family(tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package)
