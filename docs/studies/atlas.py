@@ -99,12 +99,12 @@ def scorers(
             continue
         if one.proxy == "regions" and not hasattr(place.space, "region_network"):
             continue
-        setting = place.space.proxy("small", one.name)
+        setting = place.setting or place.space.proxy("small", one.name)
         key = one.name if apart else (str(setting.network), setting.batch_size)
         settings.setdefault(key, []).append(one)
     found = []
     for own in settings.values():
-        network, batch = place.space.proxy("small", own[0].name)
+        network, batch = place.setting or place.space.proxy("small", own[0].name)
         file = str(cache) if cache else None
         scorer = Scorer(place.space, source, own, dict(network), batch, seed, file)
         scorer.prepare(torch.device("cpu"))

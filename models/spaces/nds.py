@@ -1,7 +1,8 @@
 """The five cell spaces of the NDS family (Radosavovic et al., arXiv 1905.13214, section 4)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import networkx as nx
@@ -30,14 +31,7 @@ class _Family(NamedTuple):
 
 _FAMILY: dict[Name, _Family] = {
     "darts": _Family(
-        (
-            "none",
-            "skip_connect",
-            *_POOLS,
-            *_SEPARABLE[:2],
-            "dil_conv_3x3",
-            "dil_conv_5x5",
-        ),
+        ("none", "skip_connect", *_POOLS, *_SEPARABLE[:2], "dil_conv_3x3", "dil_conv_5x5"),
         nodes=4,
         loose_ends=False,
     ),
@@ -113,7 +107,8 @@ class NdsSpace(SearchSpace[NdsGenotype]):
     def parse(self, text: str) -> NdsGenotype:
         """Read `Genotype(normal=[…], normal_concat=…, reduce=[…], reduce_concat=…)`, or JSON.
 
-        What is concatenated follows from the pairs, and may be left out.
+        What is concatenated follows from the pairs, and may be left out. Where it is loose ends, a
+        normal cell may concatenate its inputs besides, as NASNet-A's does.
 
         Raises:
             ValueError: one line that quotes the offending part.
@@ -176,27 +171,32 @@ class NdsSpace(SearchSpace[NdsGenotype]):
             cell = NdsCell.of(edges, self.loose_ends)
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from None
-        concat = value.get(f"{key}_concat", cell.concat)
+        given = value.get(f"{key}_concat", cell.concat)
         # A range may have any length.
-        if not isinstance(concat, list | tuple | range) or (
-            tuple(concat[: self.nodes + 1]) != cell.concat
-        ):
+        short = tuple(given[: self.nodes + 3]) if isinstance(given, list | tuple | range) else ()
+        extra = self.loose_ends and key == "normal"
+        inputs = tuple(i for i in cell.INPUTS if extra and i in short)
+        if short != (*inputs, *cell.concat) or any(isinstance(i, bool) for i in short):
             raise ValueError(
-                f"{what}_concat is {shown(concat)}, expected {list(cell.concat)}: "
+                f"{what}_concat is {shown(given)}, expected {list(cell.concat)}: "
                 + ("nodes that no node takes" if self.loose_ends else "all nodes")
+                + (", and inputs 0 and 1 or not" if extra else "")
             )
-        return cell
+        return replace(cell, concat=short)
 
     def random_architecture(self, generator: torch.Generator) -> NdsGenotype:
         """An operation and an earlier node or input for every pair, uniformly."""
 
         def cell() -> NdsCell:
-            count = len(self.operations), 2 * self.nodes
-            names = torch.randint(count[0], (count[1],), generator=generator).tolist()
-            sources = [
-                int(torch.randint(2 + i // 2, (1,), generator=generator)) for i in range(count[1])
-            ]
-            return self._cell(zip((self.operations[i] for i in names), sources, strict=True))
+            pairs = range(2 * self.nodes)
+            names = torch.randint(len(self.operations), (len(pairs),), generator=generator)
+            # The remainders of a multiple of every number of inputs are uniform.
+            many = math.lcm(*range(2, 2 + self.nodes))
+            sources = torch.randint(many, (len(pairs),), generator=generator).tolist()
+            return self._cell(
+                (self.operations[name], sources[i] % (2 + i // 2))
+                for i, name in zip(pairs, names.tolist(), strict=True)
+            )
 
         return NdsGenotype(cell(), cell())
 
@@ -206,7 +206,7 @@ class NdsSpace(SearchSpace[NdsGenotype]):
         neighbours = [(c, *new) for c, cell in enumerate(cells) for new in self._neighbours(cell)]
         c, i, pair = neighbours[int(torch.randint(len(neighbours), (1,), generator=generator))]
         edges = cells[c].edges
-        cells[c] = self._cell((*edges[:i], pair, *edges[i + 1 :]))
+        cells[c] = self._cell((*edges[:i], pair, *edges[i + 1 :]), cells[c].kept_inputs)
         return NdsGenotype(*cells)
 
     def _neighbours(self, cell: NdsCell) -> Iterator[tuple[int, tuple[str, int]]]:
@@ -227,7 +227,8 @@ class NdsSpace(SearchSpace[NdsGenotype]):
         for a, b in zip(self._own(first), self._own(second), strict=True):
             coins = torch.randint(2, (len(a.edges),), generator=generator).tolist()
             pairs = zip(coins, a.edges, b.edges, strict=True)
-            cells.append(self._cell(y if coin else x for coin, x, y in pairs))
+            edges = [y if coin else x for coin, x, y in pairs]
+            cells.append(self._cell(edges, (b if coins[0] else a).kept_inputs))
         return NdsGenotype(*cells)
 
     def canonical(self, architecture: NdsGenotype) -> NdsGenotype:
@@ -267,8 +268,8 @@ class NdsSpace(SearchSpace[NdsGenotype]):
             normal, reduce, num_classes, in_channels, channels, cells, auxiliary, drop_path, stem
         )
 
-    def _cell(self, edges: Any) -> NdsCell:
-        return NdsCell.of(edges, self.loose_ends)
+    def _cell(self, edges: Iterable[tuple[str, int]], inputs: tuple[int, ...] = ()) -> NdsCell:
+        return NdsCell.of(edges, self.loose_ends, inputs)
 
     def _own(self, architecture: NdsGenotype) -> NdsGenotype:
         """Refuse an architecture of another space."""
@@ -276,9 +277,10 @@ class NdsSpace(SearchSpace[NdsGenotype]):
             raise ValueError(
                 f"architecture: expected a NdsGenotype, got {type(architecture).__name__}"
             )
-        for cell in architecture:
+        for key, cell in architecture._asdict().items():
             foreign = {name for name, _ in cell.edges} - set(self.operations)
-            if foreign or cell != self._cell(cell.edges) or len(cell.nodes) != self.nodes:
+            inputs = cell.kept_inputs if self.loose_ends and key == "normal" else ()
+            if foreign or cell != self._cell(cell.edges, inputs) or len(cell.nodes) != self.nodes:
                 raise ValueError(f"architecture: {shown(str(cell))} is no cell of {self.name}")
         return architecture
 
