@@ -86,9 +86,7 @@ class NdsCell:
             )
 
     @classmethod
-    def of(
-        cls, edges: Iterable[Pair], loose_ends: bool, inputs: tuple[int, ...] = ()
-    ) -> "NdsCell":
+    def of(cls, edges: Iterable[Pair], loose_ends: bool, inputs: tuple[int, ...] = ()) -> "NdsCell":
         """Build a cell whose output concatenates all nodes, or those that no node takes.
 
         And `inputs`, besides.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 import pytorch_lightning as pl
@@ -29,6 +29,7 @@ from models.spaces import (
     TransNasMicroSpace,
     VisionTransformerSpace,
 )
+from models.spaces.nds import Name
 from models.testing import check_space
 
 
@@ -51,10 +52,11 @@ CASES = {
         Case(NasBench101Space(), {"channels": 8, "modules_per_stack": 1}),
         Case(MobileNetSpace(), {"reduction": 4}),
         Case(VisionTransformerSpace(), {"image_size": 8, "patch_size": 4}),
-        Case(NdsSpace("darts"), {"channels": 2, "cells": 2}),  # all five in test_nds_space.py
-        Case(NdsSpace("nasnet"), {"channels": 2, "cells": 2}),
+        *(Case(NdsSpace(name), {"channels": 2, "cells": 2}) for name in get_args(Name)),
     )
 }
+ALIKE = {"nds_amoeba", "nds_pnas", "nds_enas"}
+"""Spaces whose networks are those of `nds_darts` and `nds_nasnet`, of fewer operations."""
 SMALL = [name for name, case in CASES.items() if case.space.count <= 20_000]
 """Spaces that a walk can see the whole of."""
 
@@ -78,7 +80,7 @@ def test_every_space_of_the_package_is_held_to_this() -> None:
         for one in exported
         if inspect.isclass(one) and issubclass(one, SearchSpace) and hasattr(one, "name")
     }
-    assert names <= set(CASES)
+    assert names | {f"nds_{name}" for name in get_args(Name)} == set(CASES)
 
 
 def test_the_contract(case: Case) -> None:
@@ -194,10 +196,15 @@ def test_a_search_under_a_budget(
         assert costs.of(architecture, ["parameters"])["parameters"] <= bound
 
 
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in CASES],
+)
 def test_from_a_search_to_a_file(
-    case: Case, tmp_path: Path, trainer: Callable[..., pl.Trainer]
+    name: str, tmp_path: Path, trainer: Callable[..., pl.Trainer]
 ) -> None:
     """Sample, train for an epoch, export."""
+    case = CASES[name]
     pytest.importorskip("onnxruntime")
     images = DigitsDataModule(batch_size=32)
     search = SamplingSearch(

@@ -55,7 +55,8 @@ def test_count() -> None:
 def test_random_architectures_are_uniform() -> None:
     """10,000 cells: what enters a node is any two operations on any two of its inputs."""
     generator = torch.Generator().manual_seed(1)
-    cells = [cell for _ in range(5_000) for cell in SPACE.random_architecture(generator)]
+    genotypes = [SPACE.random_architecture(generator) for _ in range(5_000)]
+    cells = [cell for one in genotypes for cell in (one.normal, one.reduce)]
     for node in DartsCell.NODES:
         counts = Counter(cell.edges[2 * node - 4 : 2 * node - 2] for cell in cells)
         choices = math.comb(node, 2) * (len(SPACE.operations) - 1) ** 2
