@@ -106,7 +106,7 @@ CELLS = {
     "transnas_micro": 150,
     "nasbench101": 169,
     "darts": 120,
-    "autoformer_tiny": 100,
+    "autoformer_tiny": 60,
 }
 
 
