@@ -31,7 +31,7 @@ SMALL = {
     "DagConvClassifier": {"width": 8},
     "DagSpaceClassifier": {"nodes": 3, "repeats": 1, "width": 8},
     "PruningSearch": {"repeats": 1, "batch_size": 8},
-    "ArchitectureClassifier": {"sizes.channels": 2},
+    "ArchitectureClassifier": {"sizes.channels": 4},
     "SamplingSearch": {"samples": 8, "batch_size": 8},
     "EvolutionSearch": {"evaluations": 8, "population": 4, "batch_size": 8},
     "StagedSearch": {"samples": 8},
@@ -161,16 +161,18 @@ def test_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     fast = ["--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
     changes = [f"--model.init_args.{name}={value}" for name, value in SMALL[model].items()]
     if path.stem.startswith(("train_mobilenet", "train_transformer", "train_photos")):
-        changes = ["--data.init_args.batch_size=4"]  # their sizes are the architecture's
+        changes = []  # their sizes are the architecture's
     if path.stem == "photos":  # so that few are refused
         changes += ["--model.init_args.budget.parameters=1e6"]
-    if path.stem in ("train_mobilenet_folder", "train_mobilenet_imagenet",
-                     "train_transformer_imagenet"):  # fmt: skip
-        changes += ["--data.init_args.num_workers=0"]
-    if path.stem.startswith("train_darts"):
+    if path.stem.startswith(("train_darts", "train_nds")):
         changes += ["--model.init_args.sizes.cells=3"]
-    if path.stem == "train_darts_imagenet":  # 768 images of 224×224 are too many for a test
-        changes += ["--data.init_args.batch_size=4", "--data.init_args.num_workers=0"]
+    if path.stem.startswith("train_nasbench101"):
+        changes += ["--model.init_args.sizes.modules_per_stack=1"]
+    images = config["data"].get("init_args", {})
+    if "num_workers" in images:
+        changes += ["--data.init_args.num_workers=0"]
+    if model == "ArchitectureClassifier":
+        changes += ["--data.init_args.batch_size=4"]
     main(["fit", "--config", str(path), "--data.init_args.root", str(tmp_path), *fast, *changes])
 
 
