@@ -203,6 +203,7 @@ def _classifier(space: NdsSpace, architecture: Any) -> ArchitectureClassifier:
     )
 
 
+@pytest.mark.slow
 def test_onnx_has_all_operations_of_the_largest_family(tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package)
