@@ -103,7 +103,7 @@ PLACES = {
 CELLS = {
     "nasbench201": 200,
     "nasbench201_alike": 200,
-    "transnas_micro": 150,
+    "transnas_micro": 180,
     "nasbench101": 169,
     "darts": 120,
     "autoformer_tiny": 60,

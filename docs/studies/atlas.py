@@ -2,10 +2,11 @@
 
     python docs/studies/atlas.py ../shared/data --minutes 60
 
-Scores architectures with known accuracies by every indicator that a space admits, each at the
-space's own small setting (`space.proxy("small", name)`, chosen before), and writes docs/atlas.md
-and docs/pictures/atlas.png. Scores are kept in `--cache`: a second call continues where the first
-was stopped. Where time ran out, a space is reported on the architectures scored by then.
+Scores architectures with known accuracies by every indicator that a space admits, at one small
+setting per space (`space.proxy("small", …)`, chosen before; NAS-Bench-201 a second time with each
+at its own), and writes docs/atlas.md and docs/pictures/atlas.png. Scores are kept in `--cache`: a
+second call continues where the first was stopped. Where time ran out, a space is reported on the
+architectures scored by then.
 """
 
 import argparse
@@ -72,6 +73,8 @@ class Scored(NamedTuple):
     failed: dict[str, int]
     milliseconds: dict[str, float]
     """Median processor time of a score, its network's building included."""
+    alike: bool
+    """All indicators had one setting."""
 
 
 def all_indicators() -> list[Indicator]:
@@ -157,7 +160,7 @@ def measure(
         dataset: np.array([table[text].get(dataset, np.nan) for text in texts])
         for dataset in table.datasets
     }
-    return Scored(place.title, texts, accuracies, scores, failed, taken)
+    return Scored(place.title, texts, accuracies, scores, failed, taken, len(ready) == 1)
 
 
 def log_ranks(scores: Mapping[str, Array], names: Sequence[str]) -> Array:
