@@ -10,59 +10,13 @@ import torch
 
 from models.networks.darts import DartsNetwork, darts_network
 from models.spaces.base import ProxySetting, SearchSpace
+from models.spaces.extremes import Extremes
 from models.spaces.genotype import fields_of
+from models.spaces.nds_families import FAMILIES, Name
 from models.topology import NdsCell
 from models.topology._shown import shown
 
 _AT_MOST = 10_000  # characters; a genotype has about 600
-
-_POOLS = ("avg_pool_3x3", "max_pool_3x3")
-_SEPARABLE = ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7")
-
-Name = Literal["darts", "nasnet", "amoeba", "pnas", "enas"]
-
-
-class _Family(NamedTuple):
-    operations: tuple[str, ...]
-    nodes: int
-    loose_ends: bool
-    """The output concatenates the nodes that no node takes, or all."""
-
-
-_FAMILY: dict[Name, _Family] = {
-    "darts": _Family(
-        ("none", "skip_connect", *_POOLS, *_SEPARABLE[:2], "dil_conv_3x3", "dil_conv_5x5"),
-        nodes=4,
-        loose_ends=False,
-    ),
-    "nasnet": _Family(
-        (
-            "skip_connect",
-            *_POOLS,
-            "max_pool_5x5",
-            "max_pool_7x7",
-            "conv_1x1",
-            "conv_3x3",
-            "conv_3x1_1x3",
-            "conv_7x1_1x7",
-            *_SEPARABLE,
-            "dil_conv_3x3",
-        ),
-        nodes=5,
-        loose_ends=True,
-    ),
-    "amoeba": _Family(
-        ("skip_connect", *_POOLS, "conv_7x1_1x7", *_SEPARABLE, "dil_sep_conv_3x3"),
-        nodes=5,
-        loose_ends=True,
-    ),
-    "pnas": _Family(
-        ("skip_connect", *_POOLS, "conv_7x1_1x7", *_SEPARABLE, "dil_conv_3x3"),
-        nodes=5,
-        loose_ends=False,
-    ),
-    "enas": _Family(("skip_connect", *_POOLS, *_SEPARABLE[:2]), nodes=5, loose_ends=True),
-}
 
 
 class NdsGenotype(NamedTuple):
@@ -93,10 +47,10 @@ class NdsSpace(SearchSpace[NdsGenotype]):
     """
 
     def __init__(self, name: Name) -> None:
-        if name not in _FAMILY:
+        if name not in FAMILIES:
             raise ValueError(f"name: expected one of {', '.join(get_args(Name))}, got {name!r}")
         self.name = f"nds_{name}"  # type: ignore[misc]  # of a class, elsewhere
-        self.operations, self.nodes, self.loose_ends = _FAMILY[name]
+        self.operations, self.nodes, self.loose_ends, self._extremes = FAMILIES[name]
 
     @property
     def count(self) -> int:
@@ -244,6 +198,10 @@ class NdsSpace(SearchSpace[NdsGenotype]):
         if size == "small":
             return ProxySetting({"channels": 4, "cells": 3}, 32)
         return ProxySetting({"channels": 16, "cells": 20}, 128)
+
+    def extremes(self) -> Extremes:
+        """Return the extremes of all cells that may be drawn, with depth above 0."""
+        return self._extremes
 
     def network(
         self,
