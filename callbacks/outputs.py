@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from matplotlib.figure import Figure
 from PIL import Image
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger
+from pytorch_lightning.loggers.logger import DummyLogger
 
 
 def run_folder(trainer: pl.Trainer) -> Path:
@@ -80,6 +81,8 @@ def show(trainer: pl.Trainer, tag: str, figure: Figure, step: int) -> None:
 
 
 def _takes(logger: Logger) -> bool:
+    if isinstance(logger, DummyLogger):  # of fast_dev_run: has every method, and keeps nothing
+        return False
     figures = isinstance(logger, TensorBoardLogger | MLFlowLogger)
     return figures or callable(getattr(logger, "log_image", None))
 

@@ -39,6 +39,9 @@ SMALL = {
     "DartsSpace": {"sizes.channels": 2, "sizes.cells": 3},
     "VisionTransformerSpace": {},  # its sizes are those of the images
     "MobileNetSpace": {"sizes.reduction": 8},
+    "TransNasMicroSpace": {"sizes.channels": 4},
+    "NasBench101Space": {"sizes.channels": 8, "sizes.modules_per_stack": 1},
+    "nds_amoeba": {"sizes.channels": 4, "sizes.cells": 3},
 }
 """Arguments that make a model small enough to be tested on every change."""
 SMALLER = {
@@ -143,7 +146,7 @@ def write_transformers(path: Path) -> None:
     path.write_text("\n".join([header, *rows, ""]))
 
 
-@pytest.mark.usefixtures("command_line", "unrendered")
+@pytest.mark.usefixtures("command_line")
 @pytest.mark.parametrize(
     "path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS))
 )

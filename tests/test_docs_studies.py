@@ -302,10 +302,26 @@ def test_resampled_kendall(study: Callable[[str], ModuleType]) -> None:
         own = np.repeat(np.arange(30), counts.astype(int))
         finite = np.nan_to_num(scores[own], neginf=-1)
         assert found == pytest.approx(kendalltau(finite, accuracy[own])[0])
+
+
+def test_the_table_of_all_spaces(study: Callable[[str], ModuleType]) -> None:
+    """`atlas` says what beats size, and where τ is surely above or below 0."""
+    study("atlas")
+    page = importlib.import_module("_atlas_page")
     trivial = {"a": np.array([0.5, 0.5, 0.6]), "b": np.array([0.4, 0.3, 0.5])}
     better = {"c": np.array([0.7, 0.6, 0.9]), "d": np.array([0.5, 0.3, 0.8])}
     found = {name: {"x": values} for name, values in (trivial | better).items()}
     assert page.beats(found, ["a", "b"]) == {"a": 0, "b": 0, "c": 1, "d": 0}
+    lines = page.overview({"one": found, "two": {"a": {"y": -trivial["a"]}}}, ["a", "b"])
+    assert lines.splitlines()[6:] == [
+        "| score | one: x | two: y | above 0 | below 0 |",
+        "| --- | --- | --- | --- | --- |",
+        "| c | **.700** | – | 1 of 1 |  |",
+        "| d | .500 | – | 0 of 1 |  |",
+        "| *b* | .400 | – | 1 of 1 |  |",
+        "| *a* | .500 | −.500 | 1 of 2 | 1 |",
+        "| *standard error, median* | .125 | .050 | | |",
+    ]
 
 
 def test_connected(study: Callable[[str], ModuleType]) -> None:
@@ -333,6 +349,9 @@ def test_atlas_choice_and_noise(run: Run) -> None:
     for name in ("*parameters*", "*effective_depth*", "near", "AZ-NAS + SynFlow"):
         assert len(re.findall(rf"^\| {re.escape(name)} \| \d+ \| ", page, re.M)) == 2
     assert "\nOn no data set better than that: " in page or "beats that somewhere" in page
+    table = page.partition("\n## All spaces\n")[2].partition("\n## NAS")[0]  # of one setting
+    assert "| score | NAS-Bench-101: cifar10 | above 0 | below 0 |\n" in table
+    assert len(re.findall(r"^\| near \| [^|]+ \| [01] of 1 \| 1? ?\|$", table, re.M)) == 1
     assert Path("docs/pictures/atlas.png").stat().st_size > 10_000
     lines = Path("runs/study_atlas.jsonl").read_text().count("\n")
     Path("docs/atlas.md").write_text(page + "\n## One seed or several\n\nkept\n", "utf-8")

@@ -31,7 +31,7 @@ SPACES = {
     "transnas_micro": {"channels": 4, "cells_per_layer": 1, "stem_stride": 1},
     "nasbench101": {"channels": 4, "modules_per_stack": 1},
     "darts": {"channels": 4, "cells": 3},
-    "nds_pnas": {"channels": 4, "cells": 3},
+    **{f"nds_{name}": {"channels": 4, "cells": 3} for name in ("nasnet", "amoeba", "pnas", "enas")},
     "mobilenet": {"reduction": 8},
     "vision_transformer": {"image_size": 32},
 }

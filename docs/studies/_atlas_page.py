@@ -12,18 +12,21 @@ HEAD = """# The atlas: what a score is worth, where
 
 Kendall's τ (τ_b) between each training-free score and trained accuracy, higher is better, with its
 standard error over resamples of the architectures (bootstrap), and the processor time of a score in
-milliseconds, one thread, the building of its network included. An indicator has one setting per
-space, chosen before (`space.proxy("small", name)`; on NAS-Bench-201 by τ on CIFAR-10 over 300
-cells), and images of CIFAR-10 whatever the task; accuracies are those of the benchmark's own data
-sets and tasks (`room_layout` is −loss). An architecture whose score fails is ranked last, as it
-cannot win a search. All weights and images are of one seed. Two rows of a column differ if the
-difference exceeds about twice the larger error, less where they err together. Times were taken
-beside other work on two cores; those of sums are of their parts one by one, which share passes in a
-search. `best of 4,000 sets` was fitted to random cells of NAS-Bench-201. NEAR and what takes
-seconds a transformer are left out of the last table.
+milliseconds, one thread, the building of its network included. A space has one setting for all
+indicators, chosen before (`space.proxy("small", …)`): 4 maps, a cell a stage and 32 images
+(NAS-Bench-201), 4 maps, a cell a layer and 32 images (TransNAS), 16 maps, a module a stack and 32
+images (NAS-Bench-101), 4 maps, three cells and 32 images (DARTS), 16 patches and 16 images
+(AutoFormer-tiny). On NAS-Bench-201 there is one more table, in which each indicator has its own
+default, chosen by τ on CIFAR-10 over 300 cells. Images are CIFAR-10's whatever the task; accuracies
+are those of the benchmark's own data sets and tasks (`room_layout` is −loss). An architecture whose
+score fails is ranked last, as it cannot win a search. All weights and images are of one seed. Two
+rows of a column differ if the difference exceeds about twice the larger error, less where they err
+together. Times were taken beside other work on two cores; those of sums are of their parts one by
+one, which share passes in a search. `best of 4,000 sets` was fitted to random cells of
+NAS-Bench-201. A score that a space refuses has no row there.
 
-The last column counts the data sets on which a score beats the best of what is read off the
-architecture (*in italics*: parameters, FLOPs, layers, effective depth and width) by more than one
+What is read off the architecture is *in italics*: parameters, FLOPs, layers, effective depth and
+width. A score *beats size* on a data set where its τ exceeds the best of those by more than one
 standard error of the paired difference.
 
 ![Milliseconds against τ, a panel per space](pictures/atlas.png)
@@ -31,6 +34,12 @@ standard error of the paired difference.
 ```sh
 python docs/studies/atlas.py ../shared/data
 ```
+"""
+OVERVIEW = """
+## All spaces
+
+τ at one setting per space. **Bold** beats size. The last columns count the data sets on which τ is
+above, and below, 0 by two of its standard errors.
 """
 
 
@@ -92,9 +101,45 @@ def _mean(own: Mapping[str, Array]) -> float:
     return float(np.mean([values[0] for values in own.values()]))
 
 
-def section(one: Any, trivial: Sequence[str], count: int) -> tuple[str, dict[str, float]]:
+def overview(
+    places: Mapping[str, Mapping[str, Mapping[str, Array]]], trivial: Sequence[str]
+) -> str:
+    """Write one table of all spaces, from τ of every resample by space, row and data set."""
+    columns = [
+        (title, dataset) for title, rows in places.items() for dataset in next(iter(rows.values()))
+    ]
+    names = dict.fromkeys(name for rows in places.values() for name in rows)
+    mean = {
+        name: np.mean([_mean(rows[name]) for rows in places.values() if name in rows])
+        for name in names
+    }
+    header = ["score", *(f"{title}: {dataset}" for title, dataset in columns), "above 0", "below 0"]
+    lines = [OVERVIEW, f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
+    errors: dict[tuple[str, str], list[float]] = {column: [] for column in columns}
+    for name in sorted(names, key=lambda name: -mean[name]):
+        row, above, below = [f"*{name}*" if name in trivial else name], 0, 0
+        for title, dataset in columns:
+            rows = places[title]
+            if name not in rows:
+                row.append("–")
+                continue
+            values = rows[name][dataset]
+            error = float(values[1:].std())
+            errors[title, dataset].append(error)
+            above, below = above + (values[0] > 2 * error), below + (values[0] < -2 * error)
+            best = beats({n: {dataset: own[dataset]} for n, own in rows.items()}, trivial)[name]
+            row.append(f"**{_short(values[0])}**" if best else _short(values[0]))
+        known = sum(name in places[title] for title, _ in columns)
+        lines.append(f"| {' | '.join(row)} | {above} of {known} | {below or ''} |")
+    medians = [_short(float(np.median(errors[column]))) for column in columns]
+    lines.append(f"| *standard error, median* | {' | '.join(medians)} | | |")
+    return "\n".join(lines) + "\n"
+
+
+def section(
+    one: Any, found: Mapping[str, Mapping[str, Array]], trivial: Sequence[str]
+) -> tuple[str, dict[str, float]]:
     """Return the part of the page on one space, and the mean τ by row."""
-    found = every_tau(one, count)
     datasets = list(next(iter(found.values())))
     wins = beats(found, trivial)
     sizes = ", ".join(str(int((~np.isnan(one.accuracies[d])).sum())) for d in datasets)
@@ -153,11 +198,14 @@ def picture(
 
 def write(page: Path, places: Sequence[Any], trivial: Sequence[str], count: int) -> None:
     """Write the page, with what stands below its last mark kept, and the picture beside it."""
-    parts = [section(one, trivial, count) for one in places]
+    found = [every_tau(one, count) for one in places]
+    alike = {one.title: own for one, own in zip(places, found, strict=True) if one.alike}
+    parts = [section(*pair, trivial) for pair in zip(places, found, strict=True)]
     mark = "\n## One seed or several\n"
     kept = page.read_text(encoding="utf-8").partition(mark) if page.exists() else ("", "", "")
     page.parent.mkdir(parents=True, exist_ok=True)
-    text = HEAD + "".join(part for part, _ in parts) + kept[1] + kept[2]
+    table = overview(alike, trivial) if alike else ""
+    text = HEAD + table + "".join(part for part, _ in parts) + kept[1] + kept[2]
     page.write_text(text, encoding="utf-8")
     (page.parent / "pictures").mkdir(exist_ok=True)
     figure = picture(places, [mean for _, mean in parts], trivial)

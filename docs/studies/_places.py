@@ -13,13 +13,11 @@ from models.spaces import (
     DartsSpace,
     NasBench101Space,
     NasBench201Space,
+    ProxySetting,
     SearchSpace,
     TransNasMicroSpace,
     VisionTransformerSpace,
 )
-
-SLOW = ("ntk_condition_number", "zico", "grasp", "snip", "vkdnw", "gradient_flow")
-"""Seconds a transformer, as NEAR does; left out there."""
 
 
 class Place(NamedTuple):
@@ -31,18 +29,32 @@ class Place(NamedTuple):
     drawn: bool
     """From the space, or else from the table, which has only some of it."""
     skipped: tuple[str, ...] = ()
+    """Indicators that refuse some of the architectures."""
+    setting: ProxySetting | None = None
+    """One for all indicators; by default that of the space for each."""
 
 
 def _csv(name: str, architecture: str | list[str], **columns: str) -> Callable[[Path], Any]:
     return lambda data: read_csv(data / name, architecture, columns)
 
 
+def _nasbench201(data: Path) -> AccuracyTable:
+    return read_table(data / "nasbench201_test_accuracy.csv")
+
+
 PLACES = {
     "nasbench201": Place(
+        "NAS-Bench-201, each score at its own setting",
+        NasBench201Space(),
+        _nasbench201,
+        drawn=True,
+    ),
+    "nasbench201_alike": Place(
         "NAS-Bench-201",
         NasBench201Space(),
-        lambda data: read_table(data / "nasbench201_test_accuracy.csv"),
+        _nasbench201,
         drawn=True,
+        setting=ProxySetting({"channels": 4, "cells_per_stage": 1}, 32),
     ),
     "transnas_micro": Place(
         "TransNAS-Bench-101, micro",
@@ -86,15 +98,15 @@ PLACES = {
             chaoyang="chaoyang",
         ),
         drawn=False,
-        skipped=(*SLOW, "linear_regions", "near"),
     ),
 }
 CELLS = {
     "nasbench201": 200,
-    "transnas_micro": 150,
+    "nasbench201_alike": 200,
+    "transnas_micro": 180,
     "nasbench101": 169,
-    "darts": 79,
-    "autoformer_tiny": 40,
+    "darts": 120,
+    "autoformer_tiny": 60,
 }
 
 

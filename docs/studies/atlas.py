@@ -2,10 +2,11 @@
 
     python docs/studies/atlas.py ../shared/data --minutes 60
 
-Scores architectures with known accuracies by every indicator that a space admits, each at the
-space's own small setting (`space.proxy("small", name)`, chosen before), and writes docs/atlas.md
-and docs/pictures/atlas.png. Scores are kept in `--cache`: a second call continues where the first
-was stopped. Where time ran out, a space is reported on the architectures scored by then.
+Scores architectures with known accuracies by every indicator that a space admits, at one small
+setting per space (`space.proxy("small", …)`, chosen before; NAS-Bench-201 a second time with each
+at its own), and writes docs/atlas.md and docs/pictures/atlas.png. Scores are kept in `--cache`: a
+second call continues where the first was stopped. Where time ran out, a space is reported on the
+architectures scored by then.
 """
 
 import argparse
@@ -72,6 +73,8 @@ class Scored(NamedTuple):
     failed: dict[str, int]
     milliseconds: dict[str, float]
     """Median processor time of a score, its network's building included."""
+    alike: bool
+    """All indicators had one setting."""
 
 
 def all_indicators() -> list[Indicator]:
@@ -99,12 +102,12 @@ def scorers(
             continue
         if one.proxy == "regions" and not hasattr(place.space, "region_network"):
             continue
-        setting = place.space.proxy("small", one.name)
+        setting = place.setting or place.space.proxy("small", one.name)
         key = one.name if apart else (str(setting.network), setting.batch_size)
         settings.setdefault(key, []).append(one)
     found = []
     for own in settings.values():
-        network, batch = place.space.proxy("small", own[0].name)
+        network, batch = place.setting or place.space.proxy("small", own[0].name)
         file = str(cache) if cache else None
         scorer = Scorer(place.space, source, own, dict(network), batch, seed, file)
         scorer.prepare(torch.device("cpu"))
@@ -157,7 +160,7 @@ def measure(
         dataset: np.array([table[text].get(dataset, np.nan) for text in texts])
         for dataset in table.datasets
     }
-    return Scored(place.title, texts, accuracies, scores, failed, taken)
+    return Scored(place.title, texts, accuracies, scores, failed, taken, len(ready) == 1)
 
 
 def log_ranks(scores: Mapping[str, Array], names: Sequence[str]) -> Array:

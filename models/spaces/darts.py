@@ -67,7 +67,7 @@ class DartsSpace(SupernetSpace[DartsGenotype]):
     def _random_cell(self, generator: torch.Generator) -> DartsCell:
         pairs = []
         for node in DartsCell.NODES:
-            inputs = torch.randperm(node, generator=generator)[:2].sort().values.tolist()
+            inputs = sorted(torch.randperm(node, generator=generator)[:2].tolist())
             columns = torch.randint(1, len(self.operations), (2,), generator=generator).tolist()
             pairs += [
                 (self.operations[column], source)

@@ -1,7 +1,8 @@
 """The five cell spaces of the NDS family (Radosavovic et al., arXiv 1905.13214, section 4)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import networkx as nx
@@ -9,66 +10,13 @@ import torch
 
 from models.networks.darts import DartsNetwork, darts_network
 from models.spaces.base import ProxySetting, SearchSpace
+from models.spaces.extremes import Extremes
 from models.spaces.genotype import fields_of
+from models.spaces.nds_families import FAMILIES, Name
 from models.topology import NdsCell
 from models.topology._shown import shown
 
 _AT_MOST = 10_000  # characters; a genotype has about 600
-
-_POOLS = ("avg_pool_3x3", "max_pool_3x3")
-_SEPARABLE = ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7")
-
-Name = Literal["darts", "nasnet", "amoeba", "pnas", "enas"]
-
-
-class _Family(NamedTuple):
-    operations: tuple[str, ...]
-    nodes: int
-    loose_ends: bool
-    """The output concatenates the nodes that no node takes, or all."""
-
-
-_FAMILY: dict[Name, _Family] = {
-    "darts": _Family(
-        (
-            "none",
-            "skip_connect",
-            *_POOLS,
-            *_SEPARABLE[:2],
-            "dil_conv_3x3",
-            "dil_conv_5x5",
-        ),
-        nodes=4,
-        loose_ends=False,
-    ),
-    "nasnet": _Family(
-        (
-            "skip_connect",
-            *_POOLS,
-            "max_pool_5x5",
-            "max_pool_7x7",
-            "conv_1x1",
-            "conv_3x3",
-            "conv_3x1_1x3",
-            "conv_7x1_1x7",
-            *_SEPARABLE,
-            "dil_conv_3x3",
-        ),
-        nodes=5,
-        loose_ends=True,
-    ),
-    "amoeba": _Family(
-        ("skip_connect", *_POOLS, "conv_7x1_1x7", *_SEPARABLE, "dil_sep_conv_3x3"),
-        nodes=5,
-        loose_ends=True,
-    ),
-    "pnas": _Family(
-        ("skip_connect", *_POOLS, "conv_7x1_1x7", *_SEPARABLE, "dil_conv_3x3"),
-        nodes=5,
-        loose_ends=False,
-    ),
-    "enas": _Family(("skip_connect", *_POOLS, *_SEPARABLE[:2]), nodes=5, loose_ends=True),
-}
 
 
 class NdsGenotype(NamedTuple):
@@ -99,10 +47,10 @@ class NdsSpace(SearchSpace[NdsGenotype]):
     """
 
     def __init__(self, name: Name) -> None:
-        if name not in _FAMILY:
+        if name not in FAMILIES:
             raise ValueError(f"name: expected one of {', '.join(get_args(Name))}, got {name!r}")
         self.name = f"nds_{name}"  # type: ignore[misc]  # of a class, elsewhere
-        self.operations, self.nodes, self.loose_ends = _FAMILY[name]
+        self.operations, self.nodes, self.loose_ends, self._extremes = FAMILIES[name]
 
     @property
     def count(self) -> int:
@@ -113,7 +61,8 @@ class NdsSpace(SearchSpace[NdsGenotype]):
     def parse(self, text: str) -> NdsGenotype:
         """Read `Genotype(normal=[…], normal_concat=…, reduce=[…], reduce_concat=…)`, or JSON.
 
-        What is concatenated follows from the pairs, and may be left out.
+        What is concatenated follows from the pairs, and may be left out. Where it is loose ends, a
+        normal cell may concatenate its inputs besides, as NASNet-A's does.
 
         Raises:
             ValueError: one line that quotes the offending part.
@@ -176,27 +125,32 @@ class NdsSpace(SearchSpace[NdsGenotype]):
             cell = NdsCell.of(edges, self.loose_ends)
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from None
-        concat = value.get(f"{key}_concat", cell.concat)
+        given = value.get(f"{key}_concat", cell.concat)
         # A range may have any length.
-        if not isinstance(concat, list | tuple | range) or (
-            tuple(concat[: self.nodes + 1]) != cell.concat
-        ):
+        short = tuple(given[: self.nodes + 3]) if isinstance(given, list | tuple | range) else ()
+        extra = self.loose_ends and key == "normal"
+        inputs = tuple(i for i in cell.INPUTS if extra and i in short)
+        if short != (*inputs, *cell.concat) or any(isinstance(i, bool) for i in short):
             raise ValueError(
-                f"{what}_concat is {shown(concat)}, expected {list(cell.concat)}: "
+                f"{what}_concat is {shown(given)}, expected {list(cell.concat)}: "
                 + ("nodes that no node takes" if self.loose_ends else "all nodes")
+                + (", and inputs 0 and 1 or not" if extra else "")
             )
-        return cell
+        return replace(cell, concat=short)
 
     def random_architecture(self, generator: torch.Generator) -> NdsGenotype:
         """An operation and an earlier node or input for every pair, uniformly."""
 
         def cell() -> NdsCell:
-            count = len(self.operations), 2 * self.nodes
-            names = torch.randint(count[0], (count[1],), generator=generator).tolist()
-            sources = [
-                int(torch.randint(2 + i // 2, (1,), generator=generator)) for i in range(count[1])
-            ]
-            return self._cell(zip((self.operations[i] for i in names), sources, strict=True))
+            pairs = range(2 * self.nodes)
+            names = torch.randint(len(self.operations), (len(pairs),), generator=generator)
+            # The remainders of a multiple of every number of inputs are uniform.
+            many = math.lcm(*range(2, 2 + self.nodes))
+            sources = torch.randint(many, (len(pairs),), generator=generator).tolist()
+            return self._cell(
+                (self.operations[name], sources[i] % (2 + i // 2))
+                for i, name in zip(pairs, names.tolist(), strict=True)
+            )
 
         return NdsGenotype(cell(), cell())
 
@@ -206,7 +160,7 @@ class NdsSpace(SearchSpace[NdsGenotype]):
         neighbours = [(c, *new) for c, cell in enumerate(cells) for new in self._neighbours(cell)]
         c, i, pair = neighbours[int(torch.randint(len(neighbours), (1,), generator=generator))]
         edges = cells[c].edges
-        cells[c] = self._cell((*edges[:i], pair, *edges[i + 1 :]))
+        cells[c] = self._cell((*edges[:i], pair, *edges[i + 1 :]), cells[c].kept_inputs)
         return NdsGenotype(*cells)
 
     def _neighbours(self, cell: NdsCell) -> Iterator[tuple[int, tuple[str, int]]]:
@@ -227,7 +181,8 @@ class NdsSpace(SearchSpace[NdsGenotype]):
         for a, b in zip(self._own(first), self._own(second), strict=True):
             coins = torch.randint(2, (len(a.edges),), generator=generator).tolist()
             pairs = zip(coins, a.edges, b.edges, strict=True)
-            cells.append(self._cell(y if coin else x for coin, x, y in pairs))
+            edges = [y if coin else x for coin, x, y in pairs]
+            cells.append(self._cell(edges, (b if coins[0] else a).kept_inputs))
         return NdsGenotype(*cells)
 
     def canonical(self, architecture: NdsGenotype) -> NdsGenotype:
@@ -243,6 +198,10 @@ class NdsSpace(SearchSpace[NdsGenotype]):
         if size == "small":
             return ProxySetting({"channels": 4, "cells": 3}, 32)
         return ProxySetting({"channels": 16, "cells": 20}, 128)
+
+    def extremes(self) -> Extremes:
+        """Return the extremes of all cells that may be drawn, with depth above 0."""
+        return self._extremes
 
     def network(
         self,
@@ -267,8 +226,8 @@ class NdsSpace(SearchSpace[NdsGenotype]):
             normal, reduce, num_classes, in_channels, channels, cells, auxiliary, drop_path, stem
         )
 
-    def _cell(self, edges: Any) -> NdsCell:
-        return NdsCell.of(edges, self.loose_ends)
+    def _cell(self, edges: Iterable[tuple[str, int]], inputs: tuple[int, ...] = ()) -> NdsCell:
+        return NdsCell.of(edges, self.loose_ends, inputs)
 
     def _own(self, architecture: NdsGenotype) -> NdsGenotype:
         """Refuse an architecture of another space."""
@@ -276,9 +235,10 @@ class NdsSpace(SearchSpace[NdsGenotype]):
             raise ValueError(
                 f"architecture: expected a NdsGenotype, got {type(architecture).__name__}"
             )
-        for cell in architecture:
+        for key, cell in architecture._asdict().items():
             foreign = {name for name, _ in cell.edges} - set(self.operations)
-            if foreign or cell != self._cell(cell.edges) or len(cell.nodes) != self.nodes:
+            inputs = cell.kept_inputs if self.loose_ends and key == "normal" else ()
+            if foreign or cell != self._cell(cell.edges, inputs) or len(cell.nodes) != self.nodes:
                 raise ValueError(f"architecture: {shown(str(cell))} is no cell of {self.name}")
         return architecture
 

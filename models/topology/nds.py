@@ -19,11 +19,12 @@ class NdsCell:
 
     Pairs 2k and 2k + 1 enter node k + 2, which adds them; both may take the same input. Inputs 0
     and 1 are the outputs of the two cells before; the output, one more than the last node, is the
-    concatenation of some nodes, an edge of depth 0 from each.
+    concatenation of some nodes, an edge of depth 0 from each. A cell that keeps the size may
+    concatenate an input too, as NASNet-A's does.
 
     Args:
         edges: the pairs, such as `("sep_conv_3x3", 1)`; two for each node.
-        concat: the nodes that the output concatenates, ascending.
+        concat: what the output concatenates, ascending: nodes, and inputs besides.
 
     Raises:
         ValueError: pairs left over, an unknown operation, an input that is not an earlier node, or
@@ -77,15 +78,18 @@ class NdsCell:
                     f"NDS cell: ({operation!r}, {source}) enters node {node}; "
                     f"its inputs are 0 to {node - 1}"
                 )
-        if not self.concat or not set(self.concat) <= set(self.nodes):
+        nodes = set(self.concat) - set(self.INPUTS)
+        if not nodes or not nodes <= set(self.nodes):
             raise ValueError(
                 f"NDS cell: the output concatenates some of nodes {self.nodes[0]} to "
                 f"{self.nodes[-1]}, got {shown(list(self.concat))}"
             )
 
     @classmethod
-    def of(cls, edges: Iterable[Pair], loose_ends: bool) -> "NdsCell":
+    def of(cls, edges: Iterable[Pair], loose_ends: bool, inputs: tuple[int, ...] = ()) -> "NdsCell":
         """Build a cell whose output concatenates all nodes, or those that no node takes.
+
+        And `inputs`, besides.
 
         Raises:
             ValueError: as the class.
@@ -93,12 +97,17 @@ class NdsCell:
         edges = tuple(edges)
         taken = {source for _, source in edges} if loose_ends else set()
         nodes = range(2, 2 + len(edges) // 2)
-        return cls(edges, tuple(node for node in nodes if node not in taken))
+        return cls(edges, (*inputs, *(node for node in nodes if node not in taken)))
 
     @property
     def nodes(self) -> range:
         """Numbers of the nodes, from 2."""
         return range(2, 2 + len(self.edges) // 2)
+
+    @property
+    def kept_inputs(self) -> tuple[int, ...]:
+        """The inputs that the output concatenates: none, but for published cells."""
+        return tuple(i for i in self.INPUTS if i in self.concat)
 
     def __str__(self) -> str:
         return str(list(self.edges))

@@ -10,7 +10,13 @@ import pytest
 
 from models.benchmarks import read_csv
 from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS, read_table
-from models.spaces import DartsSpace, NasBench101Space, NasBench201Space, TransNasMicroSpace
+from models.spaces import (
+    DartsSpace,
+    NasBench101Space,
+    NasBench201Space,
+    TransNasMicroSpace,
+    VisionTransformerSpace,
+)
 
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
 MIDDLE = BEST.replace("none", "skip_connect")
@@ -146,6 +152,32 @@ def test_rows_of_one_architecture_are_one(tmp_path: Path) -> None:
         table.of(DartsSpace())
 
 
+def test_four_columns_are_a_transformer(tmp_path: Path) -> None:
+    """AutoFormer's tables; not all of its networks were trained on all data sets."""
+    lists = [f'"[{", ".join([value] * 12)}]"' for value in ("3.5", "4.0", "3", "4")]
+    path = write(
+        tmp_path / "t.csv",
+        "embedding,depth,mlp_ratios,heads,flowers,imagenet",
+        f"192,12,{lists[0]},{lists[2]},,75.0",
+        f"240,12,{lists[1]},{lists[3]},53.7,76.5",
+    )
+    space, names = VisionTransformerSpace(), ["embedding", "depth", "mlp_ratios", "heads"]
+    table = read_csv(path, names, {"imagenet": "imagenet", "flowers": "flowers"})
+    small, large = table.architectures(space)
+    assert (small.embedding, small.mlp_ratios, small.heads) == (192, (3.5,) * 12, (3,) * 12)
+    own = table.of(space)
+    assert dict(own[space.format(small)]) == {"imagenet": 75.0}
+    assert own.look_up(space.format(large)) == {
+        "imagenet_accuracy": 76.5,
+        "imagenet_rank": 1.0,
+        "flowers_accuracy": 53.7,
+        "flowers_rank": 1.0,
+    }
+    bad = write(tmp_path / "bad.csv", ",".join(names), f"200,12,{lists[0]},{lists[2]}")
+    with pytest.raises(ValueError, match=r"embedding.* 200"):
+        read_csv(bad, names, {}).of(space)
+
+
 TABLES = {
     "nasbench201_validation_accuracy": (
         NasBench201Space(),
@@ -161,6 +193,12 @@ TABLES = {
         169,
     ),
     "darts_sample": (DartsSpace(), "genotype", ["cifar10_accuracy"], 500),
+    "autoformer_tiny_sample": (
+        VisionTransformerSpace(),
+        ["embedding", "depth", "mlp_ratios", "heads"],
+        ["imagenet_in_supernet", "cifar100", "flowers", "chaoyang"],
+        100,
+    ),
 }
 
 

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from matplotlib.figure import Figure
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger
+from pytorch_lightning.loggers.logger import DummyLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from callbacks.outputs import Shown, boards, show, takes_figures
@@ -64,7 +65,7 @@ def test_a_figure_for_loggers_like_mlflow_s() -> None:
 
 def test_loggers_without_pictures_are_left_out(tmp_path: Path) -> None:
     plain, board = CSVLogger(tmp_path / "csv"), TensorBoardLogger(tmp_path / "board")
-    assert not takes_figures(trainer_of(plain))
+    assert not takes_figures(trainer_of(plain, DummyLogger()))
     show(trainer_of(plain, board), "a", Figure(figsize=(3, 2)), 7)
     board.finalize("success")
     (event,) = EventAccumulator(board.log_dir).Reload().Images("a")

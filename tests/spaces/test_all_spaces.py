@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 import pytorch_lightning as pl
@@ -28,6 +28,7 @@ from models.spaces import (
     TransNasMicroSpace,
     VisionTransformerSpace,
 )
+from models.spaces.nds import Name
 from models.testing import check_space
 
 
@@ -50,8 +51,7 @@ CASES = {
         Case(NasBench101Space(), {"channels": 8, "modules_per_stack": 1}),
         Case(MobileNetSpace(), {"reduction": 4}),
         Case(VisionTransformerSpace(), {"image_size": 8, "patch_size": 4}),
-        Case(NdsSpace("darts"), {"channels": 2, "cells": 2}),  # all five in test_nds_space.py
-        Case(NdsSpace("nasnet"), {"channels": 2, "cells": 2}),
+        *(Case(NdsSpace(name), {"channels": 2, "cells": 2}) for name in get_args(Name)),
     )
 }
 SMALL = [name for name, case in CASES.items() if case.space.count <= 20_000]
@@ -77,7 +77,7 @@ def test_every_space_of_the_package_is_held_to_this() -> None:
         for one in exported
         if inspect.isclass(one) and issubclass(one, SearchSpace) and hasattr(one, "name")
     }
-    assert names <= set(CASES)
+    assert names | {f"nds_{name}" for name in get_args(Name)} == set(CASES)
 
 
 def test_the_contract(case: Case) -> None:

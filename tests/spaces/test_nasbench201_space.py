@@ -1,12 +1,15 @@
 """The NAS-Bench-201 space against the golden file, the whole space, and its errors."""
 
 import csv
+import itertools
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from scipy.stats import chisquare
 
 from models.networks.nasbench201 import NasBench201Network
 from models.spaces import DartsSpace, NasBench201Space
@@ -57,11 +60,11 @@ def test_the_whole_space_is_the_benchmarks(shared_data: Path) -> None:
 
 def test_random_architectures_are_uniform() -> None:
     generator = torch.Generator().manual_seed(1)
-    drawn = [SPACE.random_architecture(generator).operations for _ in range(2_000)]
-    for edge in range(6):
-        for name in SPACE.operations:
-            share = sum(operations[edge] == name for operations in drawn) / len(drawn)
-            assert share == pytest.approx(0.2, abs=0.04)
+    drawn = [SPACE.random_architecture(generator).operations for _ in range(10_000)]
+    for first, second in itertools.combinations(range(6), 2):
+        counts = Counter((operations[first], operations[second]) for operations in drawn)
+        assert len(counts) == 25
+        assert chisquare(list(counts.values())).pvalue > 0.001  # of 15
 
 
 def test_mask_of_none_is_an_empty_row() -> None:

@@ -2,24 +2,18 @@
 
 import csv
 import math
-import random
 from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from scipy.stats import chi2
 
-from datamodules import DigitsDataModule
-from models import ArchitectureClassifier, SamplingSearch
+from models import ArchitectureClassifier
 from models.export import export
-from models.indicators import Near, Parameters
-from models.search import Limit
 from models.spaces import NdsSpace, space_named
 from models.spaces.nds import Name
-from models.testing import check_space
 from models.topology import effective_depth_width
 
 NAMES: tuple[Name, ...] = get_args(Name)
@@ -51,6 +45,7 @@ def _parameters(name: Name, genotype: str, **sizes: Any) -> int:
         ("darts", "darts_v2", 36, 20, 3.3),
         ("darts", "p_darts", 36, 20, 3.4),
         ("darts", "pc_darts", 36, 20, 3.6),
+        ("nasnet", "nasnet_a", 32, 20, 3.3),
         ("amoeba", "amoebanet_a", 36, 20, 3.2),
         ("pnas", "pnasnet_5", 48, 9, 3.2),
     ],
@@ -63,9 +58,9 @@ def test_published_networks_have_their_parameters(
 
 
 def test_published_networks_that_are_built_otherwise() -> None:
-    """NASNet-A's own network has 3.3, ENAS's 4.6 million: docs/spaces.md says what differs."""
+    """ENAS's own network has 4.6 million: docs/spaces.md says what differs."""
     assert _parameters("darts", "darts_v2", channels=36, cells=20) == 3_349_342
-    assert _parameters("nasnet", "nasnet_a", channels=32, cells=20) == 3_061_738
+    assert _parameters("nasnet", "nasnet_a", channels=32, cells=20) == 3_287_274
     assert _parameters("enas", "enas", channels=36, cells=17) == 3_729_430
     assert _parameters("enas", "enas", channels=36, cells=17, auxiliary=True) == 4_224_288
 
@@ -78,8 +73,7 @@ def test_cells_are_as_many_as_in_the_paper() -> None:
         assert of_one_cell**2 == NdsSpace(name).count  # type: ignore[arg-type]
 
 
-def test_contract_and_name(space: NdsSpace) -> None:
-    check_space(space)
+def test_the_name(space: NdsSpace) -> None:
     named = space_named(space.name)
     assert isinstance(named, NdsSpace)
     assert (named.name, named.operations, named.nodes) == (
@@ -95,7 +89,7 @@ def test_an_unknown_family() -> None:
 
 
 def test_draws_are_uniform(space: NdsSpace) -> None:
-    drawn = _draw(space, 2_500)
+    drawn = _draw(space, 10_000)
     for cell in range(2):
         for i in range(2 * space.nodes):
             seen = Counter(architecture[cell].edges[i] for architecture in drawn)
@@ -133,6 +127,25 @@ def test_children_have_each_pair_of_one_parent(space: NdsSpace) -> None:
     assert child not in (first, second)
 
 
+def test_a_published_cell_that_concatenates_an_input() -> None:
+    """NASNet-A's normal cell does; so do its neighbours, its children and its canonical cell."""
+    space, generator = NdsSpace("nasnet"), torch.Generator().manual_seed(0)
+    one = space.parse((FOLDER / "nasnet_a.txt").read_text().strip())
+    assert one.normal.kept_inputs == (0,)
+    assert space.parse(space.format(one)) == space.from_json(space.to_json(one)) == one
+    for other in (space.mutate(one, generator), space.canonical(one)):
+        assert other.normal.kept_inputs == (0,)
+        assert space.parse(space.format(other)) == other
+    children = [space.crossover(one, *_draw(space, 1), generator) for _ in range(20)]
+    assert {child.normal.kept_inputs for child in children} == {(), (0,)}
+    with pytest.raises(ValueError, match="is no cell of nds_nasnet"):
+        space.format(one._replace(reduce=one.normal))
+    darts = NdsSpace("darts")
+    value = darts.to_json(*_draw(darts, 1)) | {"normal_concat": [0, 2, 3, 4, 5]}
+    with pytest.raises(ValueError, match=r"normal_concat is \[0, 2, .*expected .*all nodes"):
+        darts.from_json(value)
+
+
 def test_isomorphic_architectures_have_equal_networks(space: NdsSpace) -> None:
     for architecture in _draw(space, 5):
         canonical = space.canonical(architecture)
@@ -147,25 +160,6 @@ def test_isomorphic_architectures_have_equal_networks(space: NdsSpace) -> None:
         assert sizes[0] == sizes[1]
 
 
-def test_damaged_texts_are_quoted(space: NdsSpace) -> None:
-    chance = random.Random(0)
-    texts = [space.format(architecture) for architecture in _draw(space, 20)]
-    lines: list[str] = []
-    for _ in range(2_000):
-        text = chance.choice(texts)
-        a, b = sorted(chance.choices(range(len(text) + 1), k=2))
-        change = chance.choice(["", "?", text[a:b] * 2, "9", chance.choice("([,'_0123])")])
-        damaged = text[:a] + change + text[chance.choice((a, b)) :]
-        try:
-            found = space.parse(damaged)
-        except ValueError as error:
-            lines.append(str(error))
-        else:
-            assert space.parse(space.format(found)) == found
-    assert len(lines) > 1_000
-    assert all(space.name in line and "\n" not in line for line in lines)
-
-
 def test_what_is_refused_is_named() -> None:
     space = NdsSpace("enas")
     (architecture,) = _draw(space, 1)
@@ -177,6 +171,8 @@ def test_what_is_refused_is_named() -> None:
         ({"reduce": [["sep_conv_3x3", True]] * 10}, r"\['sep_conv_3x3', True\] is not a pair"),
         ({"reduce": [["sep_conv_3x3", 2]] * 10}, "enters node 2; its inputs are 0 to 1"),
         ({"normal_concat": [9]}, r"normal_concat is \[9\], expected .*: nodes that no node takes"),
+        ({"normal_concat": [0]}, "normal_concat is .*: nodes that no node takes, and inputs 0 and"),
+        ({"reduce_concat": [0, *value["reduce_concat"]]}, r"reduce_concat is \[0, .*takes$"),
         ({"reduce_concat": range(10**30)}, r"reduce_concat is range\(0"),
         ({"other": 1}, "unknown field 'other'; allowed: normal"),
     ):
@@ -200,35 +196,11 @@ def test_reads_published_samples_with_none_and_twice_one_input(shared_data: Path
     assert all(space.parse(space.format(space.parse(text))) == space.parse(text) for text in texts)
 
 
-def test_a_search_under_a_limit(space: NdsSpace, quiet: dict[str, Any], tmp_path: Path) -> None:
-    sizes = {"channels": 2, "cells": 3}
-    search = SamplingSearch(
-        DigitsDataModule(),
-        space,
-        indicator=Near(repeats=1),
-        samples=4,
-        batch_size=4,
-        network=sizes,
-        filter=Limit(Parameters(), at_most=10**9, sizes=sizes),
-    )
-    pl.Trainer(**quiet | {"max_epochs": -1, "default_root_dir": tmp_path}).fit(search)
-    assert search.finished
-    assert search.counts()["evaluated"] == 4
-    assert space.parse(space.format(search.architecture)) == search.architecture
-
-
 def _classifier(space: NdsSpace, architecture: Any) -> ArchitectureClassifier:
     sizes = {"channels": 2, "cells": 2}
     return ArchitectureClassifier(
         space.name, space.format(architecture), (1, 8, 8), 10, sizes=sizes
     )
-
-
-def test_trains_an_epoch(space: NdsSpace, quiet: dict[str, Any], tmp_path: Path) -> None:
-    model = _classifier(space, *_draw(space, 1))
-    trainer = pl.Trainer(**quiet | {"default_root_dir": tmp_path, "limit_train_batches": 2})
-    trainer.fit(model, datamodule=DigitsDataModule(batch_size=32))
-    assert trainer.global_step == 2
 
 
 @pytest.mark.slow

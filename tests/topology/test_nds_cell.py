@@ -33,10 +33,10 @@ def _paths(cell: NdsCell) -> list[int]:
 def test_depth_and_width_follow_from_the_paths() -> None:
     chance = random.Random(0)
     names = [*sorted(NdsCell.PARAMETERISED)[:3], "skip_connect", "none", "avg_pool_3x3"]
-    for loose in (False, True):
+    for loose, inputs in ((False, ()), (True, ()), (True, (0,))):
         for _ in range(30):
             edges = [(chance.choice(names), chance.randrange(2 + i // 2)) for i in range(10)]
-            cell = NdsCell.of(edges, loose)
+            cell = NdsCell.of(edges, loose, inputs)
             depths = _paths(cell)
             if not depths:
                 continue
@@ -49,6 +49,9 @@ def test_outputs_are_all_nodes_or_loose_ends() -> None:
     assert NdsCell.of(PAIRS, loose_ends=False).concat == (2, 3)
     assert NdsCell.of(PAIRS, loose_ends=True).concat == (3,)
     assert str(NdsCell.of(PAIRS, loose_ends=True)) == str(PAIRS)
+    both = NdsCell.of(PAIRS, loose_ends=True, inputs=(0, 1))
+    assert (both.concat, both.kept_inputs) == ((0, 1, 3), (0, 1))
+    assert both.canonical.concat == (0, 1, 3)
 
 
 def test_refuses_what_is_no_cell() -> None:
@@ -61,8 +64,9 @@ def test_refuses_what_is_no_cell() -> None:
     ):
         with pytest.raises(ValueError, match=line):
             NdsCell.of(edges, loose_ends=True)
-    with pytest.raises(ValueError, match=r"some of nodes 2 to 3, got \[4\]"):
-        NdsCell(tuple(PAIRS), (4,))
+    for concat, got in (((4,), r"\[4\]"), ((0, 1), r"\[0, 1\]")):
+        with pytest.raises(ValueError, match=rf"some of nodes 2 to 3, got {got}"):
+            NdsCell(tuple(PAIRS), concat)
 
 
 def _labelled(cell: NdsCell) -> "nx.MultiDiGraph[int]":
