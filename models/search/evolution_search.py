@@ -23,11 +23,7 @@ from models.search.describe import (
 from models.search.evolution_archive import Archive, check_numbers, checked_objectives
 from models.search.evolution_draws import Draws
 from models.search.evolution_result import counts_of, csv_rows, members_of
-from models.search.evolution_rules import (
-    Objective,
-    fittest,
-    youngest,
-)
+from models.search.evolution_rules import Objective, fittest, youngest
 from models.search.feasible import refusals
 from models.search.sampling_rules import indicators_of
 from models.search.scoring import Evaluation, Scorer, check_indicators

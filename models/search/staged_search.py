@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Literal
 
@@ -253,9 +253,7 @@ class StagedSearch(Search):
         figures = {f"search/{name}": float(count) for name, count in self.counts().items()}
         figures["search/stage"] = float(stage + 1)
         order = self._ranking(stage)
-        best: Mapping[str, Sequence[float]] = {}
-        if order:
-            best = self._entries(stage)[order[0]]["scores"]
+        best = self._entries(stage)[order[0]]["scores"] if order else {}
         asked = len(self._entries(0))
         figures |= {
             f"search/refused_{name.removeprefix('budget.')}": number / asked
