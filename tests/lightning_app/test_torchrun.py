@@ -84,12 +84,11 @@ def logged(folder: Path) -> dict[str, list[float]]:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(tmp_path_factory: pytest.TempPathFactory, forks: Any) -> Path:
     """The folder of the same search by one process."""
     folder = tmp_path_factory.mktemp("alone")
-    command = [sys.executable, "-m", "lightning_app", *fit(*SAMPLING)]
-    subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
-    return folder
+    forks.run(fit(*SAMPLING), folder)
+    return folder / "process0"
 
 
 def test_a_search_finds_and_logs_the_same(tmp_path: Path, alone: Path) -> None:
@@ -99,9 +98,9 @@ def test_a_search_finds_and_logs_the_same(tmp_path: Path, alone: Path) -> None:
     assert logged(tmp_path) == logged(alone)
 
 
-def test_a_search_under_the_variables_of_slurm(tmp_path: Path, alone: Path) -> None:
+def test_a_search_under_the_variables_of_slurm(tmp_path: Path, alone: Path, forks: Any) -> None:
     """What `srun` sets for two tasks on two machines, here both this one."""
-    shared = ENVIRONMENT | {
+    shared = {
         "SLURM_JOB_ID": "1234",
         "SLURM_JOB_NAME": "search",
         "SLURM_NTASKS": "2",
@@ -112,23 +111,8 @@ def test_a_search_under_the_variables_of_slurm(tmp_path: Path, alone: Path) -> N
         "MASTER_PORT": str(free_port()),
     }
     options = ["--trainer.num_nodes", "2", "--trainer.devices", "1"]
-    command = [sys.executable, "-m", "lightning_app", *fit(*SAMPLING), *options]
-    tasks = [
-        subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            env=shared | {"SLURM_PROCID": str(rank), "SLURM_NODEID": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        outputs = [task.communicate(timeout=400)[0] for task in tasks]
-    finally:
-        for task in tasks:
-            task.kill()
-    assert [task.returncode for task in tasks] == [0, 0], outputs
-    assert "Starting with 2 processes" in outputs[0]
-    assert found(tmp_path) == found(alone)
+    tasks = [{**shared, "SLURM_PROCID": rank, "SLURM_NODEID": rank} for rank in ("0", "1")]
+    said = forks.run([*fit(*SAMPLING), *options], tmp_path, *tasks)
+    assert "Starting with 2 processes" in said
+    assert not (tmp_path / "process1" / "runs").exists()
+    assert found(tmp_path / "process0") == found(alone)

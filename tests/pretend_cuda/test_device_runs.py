@@ -12,8 +12,13 @@ from torch import nn
 
 from models.networks.placement import place_
 
+SLOW = {"prune", "train_darts", "train_supernet", "monitor_dag_space"}
+"""Those of which others, as `prune_strategy` or `train_cell`, do the like in less time."""
 
-@pytest.mark.parametrize("name", RUNS)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in RUNS]
+)
 def test_runs_on_a_pretended_device_as_on_the_cpu(name: str, tmp_path: Path) -> None:
     warnings.simplefilter("ignore")
     with pretend_cuda(nccl="strategy" in name) as cuda:

@@ -191,7 +191,11 @@ def test_shares_and_the_best_so_far_are_logged(run: Run, tmp_path) -> None:
         ("{flops: 5e6}", "budget.flops: no such cost; allowed: parameters, multiply_adds, latenc"),
         ("{}", "budget: expected bounds on parameters, multiply_adds, latency_ms, or null for n"),
         ("[1]", "model.budget: "),
-        ("{parameters: 10}", "budget.parameters: nothing found in nasbench201 costs at most 10: "),
+        pytest.param(
+            "{parameters: 10}",
+            "budget.parameters: nothing found in nasbench201 costs at most 10: ",
+            marks=pytest.mark.slow,  # a hundred are drawn first
+        ),
     ],
 )
 def test_a_bad_budget_on_the_command_line(text, message, capsys, monkeypatch, tmp_path) -> None:

@@ -39,7 +39,8 @@ def staged(**others: Any) -> Search:
 
 def evolution(**others: Any) -> Search:
     arguments = TINY | {"objectives": SynFlow(), "population": 4, "offspring": 4} | others
-    return EvolutionSearch(DigitsDataModule(), SPACE, **{"evaluations": 12} | arguments)
+    arguments = {"evaluations": 12, "sizes": TINY["network"]} | arguments
+    return EvolutionSearch(DigitsDataModule(), SPACE, **arguments)
 
 
 @pytest.fixture(params=[pruning, sampling, staged, evolution], ids=lambda build: build.__name__)

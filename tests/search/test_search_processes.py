@@ -124,7 +124,8 @@ def test_two_processes_evolve_to_the_same(references: Any, two: Run, tmp_path: P
 def test_two_processes_decide_on_one_latency(two: Run, tmp_path: Path) -> None:
     """Which the first one measures; a resume keeps what was measured."""
     objectives = "[{class_path: models.indicators.SynFlow}, latency_ms]"
-    latency = ["--model.objectives", objectives]
+    sizes = ["--model.evaluations", "12", "--model.population", "4", "--model.offspring", "4"]
+    latency = ["--model.objectives", objectives, *sizes]
     two(tmp_path / "begun", "evolution", *latency, "--trainer.max_epochs", "2")
     (last,) = tmp_path.rglob("last.ckpt")
     before = torch.load(last, weights_only=True)["search"]
@@ -132,7 +133,7 @@ def test_two_processes_decide_on_one_latency(two: Run, tmp_path: Path) -> None:
     found = found_in(tmp_path / "resumed")
     assert [json.loads(text) for text in before["rounds"]] == found["rounds"][:2]
     entries = [entry for done in found["rounds"] for entry in done["candidates"]]
-    assert len(entries) == 21
+    assert len(entries) == 12
     drawn = before["state"]["next"]["costs"]
     assert [entry["costs"] for entry in found["rounds"][2]["candidates"]] == drawn
 
