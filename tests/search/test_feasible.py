@@ -129,7 +129,6 @@ class Numbers:
     """A space of numbers below 10,000, each of which costs itself."""
 
     count, name, bounds = 10_000, "numbers", {"parameters": 5.0}
-    refused: Counter[str] = Counter()
 
     def random_architecture(self, draw: torch.Generator) -> int:
         return int(torch.randint(1, self.count, (), generator=draw))
@@ -146,7 +145,7 @@ class Numbers:
 
 def test_what_is_drawn_is_led_into_a_budget_that_little_keeps() -> None:
     numbers: Any = Numbers()
-    numbers.costs = numbers
+    numbers.costs, numbers.refused = numbers, Counter()
     kept, tried = feasible.draw_feasible(numbers, 3, numbers, numbers, 0)
     assert len(set(kept)) == 3
     assert max(kept) <= 5
