@@ -85,7 +85,8 @@ def _against(budget: dict[str, float], milliseconds: float) -> str:
     bound = budget.get("latency_ms")
     if bound is None:
         return ""
-    return f", {'of' if milliseconds <= bound else 'above'} the {bound:g} ms of the search's budget"
+    side = "within" if milliseconds <= bound else "above"
+    return f", {side} the {bound:g} ms of the search's budget"
 
 
 def _photos(datamodule: LightningDataModule | None) -> Photos | None:
