@@ -198,13 +198,17 @@ class ArchitectureCLI(LightningCLI):
         given = _with(callbacks.RunRecord, given)
         if self.subcommand == "fit" and self.config[self.subcommand].test_after_fit:
             given = [*given, OpenTestData()]
+        checkpoints = [one for one in given if isinstance(one, ModelCheckpoint)]
+        if checkpoints and all(one.monitor for one in checkpoints):
+            given = [*given, ModelCheckpoint()]  # the others write nothing unless it is the best
         try:
             trainer = super().instantiate_trainer(callbacks=given, **kwargs)
         except (ValueError, TypeError, MisconfigurationException) as error:
             raise ValueError(f"trainer: {error}") from error
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.save_last is None:
-                callback.save_last = True  # what `--ckpt_path last` goes on from
+                # What `--ckpt_path last` goes on from is the newest, of whatever metric.
+                callback.save_last = callback.monitor is None
         self._words.watch(trainer)
         return trainer
 

@@ -48,6 +48,7 @@ class ArchitectureTrainer(Trainer):
         """
         if isinstance(model, Search):
             raise ValueError("model: a search has no network to export; train what it found")
+        budget: dict[str, float] = {}
         if ckpt_path is not None:
             if not os.path.isfile(ckpt_path):
                 raise ValueError(f"ckpt_path: expected a file, or last, got {ckpt_path}")
@@ -56,6 +57,7 @@ class ArchitectureTrainer(Trainer):
                 model.load_state_dict(content["state_dict"])
             except RuntimeError as error:
                 raise ValueError(misfit(error)) from error
+            budget = content.get("budget", {})
             state = content.get(type(datamodule).__qualname__)
             if datamodule is not None and state is not None:
                 datamodule.load_state_dict(state)
@@ -74,7 +76,17 @@ class ArchitectureTrainer(Trainer):
         rank_zero_info(
             f"{type(model).__name__} written to {output}, {written.bytes / 1e6:.2f} MB: "
             f"{does}; {written.milliseconds:.2g} ms a photo on one thread here"
+            f"{_against(budget, written.milliseconds)}"
         )
+
+
+def _against(budget: dict[str, float], milliseconds: float) -> str:
+    """Compare with the latency that the search allowed, where it had a bound."""
+    bound = budget.get("latency_ms")
+    if bound is None:
+        return ""
+    side = "within" if milliseconds <= bound else "above"
+    return f", {side} the {bound:g} ms of the search's budget"
 
 
 def _photos(datamodule: LightningDataModule | None) -> Photos | None:

@@ -184,6 +184,8 @@ def _write_onnx(
     )
     assert written is not None  # with dynamo=True
     written.model.metadata_props.update(metadata)
+    for node in written.model.graph:  # where each came from, in whose source
+        node.metadata_props.clear()
     written.save(path, external_data=False)  # one file
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

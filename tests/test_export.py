@@ -109,6 +109,7 @@ def test_a_file_for_photos(tmp_path: Path) -> None:
     session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
     (found,) = session.run(None, {"photos": given.examples.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-5)
+    assert b".py" not in (tmp_path / "model.onnx").read_bytes()  # nothing of where it was made
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["classes"]) == given.classes
     assert json.loads(metadata["in_shape"]) == [3, 16, 16]

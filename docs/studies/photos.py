@@ -48,8 +48,7 @@ from models.indicators import (
 )
 from models.networks.cost import parameters
 from models.schedulers import WarmupCosine
-from models.search import Costs, Scorer
-from models.search.budget import Budget
+from models.search import Scorer
 from models.search.constraints import Filtering
 from models.search.feasible import draw_feasible
 from models.spaces import MobileNetSpace
@@ -57,11 +56,16 @@ from models.topology import effective_depth_width
 
 SPACE = MobileNetSpace()
 SETS = {
-    "signs": ("sign-digits.tar", "sign-digits", 48, 0.927),
-    "cifar": ("cifar10-jpeg-12k.tar", "cifar10-jpeg", 32, 0.0),
+    "signs": ("sign-digits.tar", "sign-digits", 0.927),
+    "cifar": ("cifar10-jpeg-12k.tar", "cifar10-jpeg", 0.0),
 }
-"""Archive, its folder, size of an image, share held out for testing where there is no folder."""
-SIZES = {"reduction": 8}
+"""Archive, its folder, share held out for testing where there is no folder."""
+CIFAR = 10_000
+"""Photos of `cifar` for training."""
+SIZE = 32
+"""Height and width of all photos."""
+SIZES = {"reduction": 16}
+"""As torchvision's networks with a stem of stride 1."""
 SHUFFLENET = (24, 48, 96, 192, 1024)
 INDICATORS = (
     SynFlow(),
@@ -108,6 +112,7 @@ def shufflenet(width: float) -> nn.Module:
 def accuracy(network: nn.Module, data: ImageFolderDataModule, epochs: int, seed: int) -> float:
     """Train by the recipe of `configs/train_photos.yaml` to the last epoch, and test."""
     pl.seed_everything(seed, verbose=False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
             module.reset_parameters()
@@ -141,12 +146,19 @@ class Smoothed(ImageClassifier):
 
 
 @contextmanager
-def photos(name: str, shared: Path, seed: int) -> Iterator[ImageFolderDataModule]:
-    """Open one of the sets; the seed decides what of `signs` is trained on."""
-    archive, folder, size, test = SETS[name]
-    with unpacked(shared / archive) as root:
+def photos(name: str, args: argparse.Namespace, seed: int) -> Iterator[ImageFolderDataModule]:
+    """Open one of the sets; the seed decides what is trained on."""
+    archive, folder, test = SETS[name]
+    left_out = 1 - args.cifar / CIFAR if name == "cifar" else 0.0
+    with unpacked(args.data / archive) as root:
         yield ImageFolderDataModule(
-            root / folder, size, batch_size=64, test=test, validation=0, augment="photo", seed=seed
+            root / folder,
+            SIZE,
+            batch_size=64,
+            test=test,
+            validation=left_out,
+            augment="photo",
+            seed=seed,
         )
 
 
@@ -155,11 +167,13 @@ class Study:
 
     def __init__(self, name: str, budget: float, seed: int, args: argparse.Namespace) -> None:
         self.key = {"photos": name, "budget": budget, "seed": seed, "epochs": args.epochs[name]}
+        if name == "cifar":
+            self.key["training"] = args.cifar
         self.args = args
         self.known = {
             row["arm"]: row
             for row in map(json.loads, read_lines(args.results))
-            if all(row[k] == value for k, value in self.key.items())
+            if all(row.get(k) == value for k, value in self.key.items())
         }
 
     def trained(self, arm: str, network: Callable[[], nn.Module | None], **more: Any) -> None:
@@ -182,25 +196,24 @@ class Study:
         self.data, seed, budget = data, self.key["seed"], self.key["budget"]
         shape, classes = data.in_shape, data.num_classes
         data.setup("fit")
+        search = EvolutionSearch(
+            data,
+            SPACE,
+            RankAggregate(),
+            self.args.evaluations,
+            min(20, self.args.evaluations),
+            20,
+            budget={"parameters": budget},
+            sizes=SIZES,
+            seed=seed,
+        )
         if "searched" not in self.known:
-            search = EvolutionSearch(
-                data,
-                SPACE,
-                RankAggregate(),
-                self.args.evaluations,
-                min(50, self.args.evaluations),
-                25,
-                budget={"parameters": budget},
-                sizes=SIZES,
-                seed=seed,
-            )
             run(search)
             found = search.architecture
             self.trained(
                 "searched", lambda: SPACE.network(found, classes, **SIZES), text=SPACE.format(found)
             )
-        costs = Costs(SPACE, shape, classes, SIZES)
-        bounds = Budget({"parameters": budget}, costs)
+        costs, bounds = search.costs, search.budget  # which know the first generation's
         filtering = Filtering(None, SPACE, shape, classes, bounds)
         drawn = draw_feasible(SPACE, self.args.random, filtering, bounds, seed).kept
         missing = [i for i in range(len(drawn)) if f"random {i}" not in self.known]
@@ -304,7 +317,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", nargs=2, type=int, default=[60, 6], help="of signs, of cifar")
     parser.add_argument("--random", type=int, default=10)
-    parser.add_argument("--evaluations", type=int, default=200)
+    parser.add_argument("--evaluations", type=int, default=60, help="of a search, as in its config")
+    parser.add_argument("--cifar", type=int, default=CIFAR, help="photos of cifar for training")
     parser.add_argument("--results", type=Path, default=Path("runs/study_photos.jsonl"))
     args = parser.parse_args(arguments)
     args.epochs = dict(zip(SETS, args.epochs, strict=True))
@@ -312,7 +326,7 @@ def main(arguments: list[str] | None = None) -> None:
     use_one_thread()
     for name in args.photos:
         for seed in args.seeds:
-            with photos(name, args.data, seed) as data:
+            with photos(name, args, seed) as data:
                 for budget in args.budgets:
                     Study(name, budget, seed, args).run(data)
     report([json.loads(line) for line in read_lines(args.results)])

@@ -16,7 +16,7 @@ from torch.optim import SGD
 from models.classifiers.image_classifier import Batch, ImageClassifier
 from models.networks.cost import Cost, cost
 from models.seeding import derive_seed
-from models.spaces import SearchSpace, as_space, read_architecture
+from models.spaces import SearchSpace, as_space, read_architecture, read_budget
 from models.spaces.sizes import check_sizes
 
 MOBILE = 600_000_000
@@ -51,6 +51,8 @@ class ArchitectureClassifier(ImageClassifier):
     Attributes:
         architecture: as the space's `parse` gives it.
         cost: live parameters, layers and multiply–adds, without the auxiliary head.
+        budget: upper bounds of the search that found the architecture, by cost; checkpoints keep
+            them for `export`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -90,6 +92,7 @@ class ArchitectureClassifier(ImageClassifier):
             raise ValueError(f"drop_path: expected 0, networks of {space.name} have none")
         self.space = space
         self.architecture = found
+        self.budget = read_budget(architecture)
         self.in_shape = tuple(in_shape)
         self.auxiliary_weight = auxiliary_weight
         self.drop_path = drop_path
@@ -110,6 +113,9 @@ class ArchitectureClassifier(ImageClassifier):
             ValueError: drop-path without a number of epochs to grow over.
         """
         super().setup(stage)
+        if self.trainer.strategy.root_device.type == "cpu":
+            # A CPU trains up to twice as fast with the channels of a pixel side by side.
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if stage == "fit":
             if self.drop_path and (self.trainer.max_epochs or -1) < 1:
                 raise ValueError("drop_path: grows over trainer.max_epochs, which is not given")
@@ -172,8 +178,9 @@ class ArchitectureClassifier(ImageClassifier):
             yield
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the seed of drop-path."""
+        """Keep the seed of drop-path, and the budget."""
         super().on_save_checkpoint(checkpoint)
+        checkpoint["budget"] = self.budget
         checkpoint["drop_path_seed"] = self._seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -22,8 +22,8 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
             return build()
 
 
-_HANDED_ON = (nn.ReLU.forward, nn.BatchNorm2d.forward)
-"""BatchNorm of any dimension has the one `forward`, and a synchronised one its own."""
+_HANDED_ON = (nn.ReLU.forward, nn.Hardtanh.forward, nn.BatchNorm2d.forward)
+"""ReLU6 has that of Hardtanh, BatchNorm of any dimension the one, a synchronised one its own."""
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from models.spaces import SearchSpace
 
 PATIENCE = 1000
 """Refused architectures in a row after which drawing gives up."""
-_DOUBTFUL = 100  # refused ones, and none kept, after which it is asked whether anything fits
+_DOUBTFUL = 100  # refused in a row, after which those drawn are led; at first: does anything fit?
 _STEPS = 50  # mutations without one that is cheaper, after which the cheapest is found
 
 
@@ -30,7 +30,9 @@ def draw_feasible(
 ) -> Drawn:
     """Draw different architectures until `samples` of them are kept.
 
-    Gives up with fewer when the space is exhausted, or after `PATIENCE` refusals in a row.
+    Once a hundred in a row were refused, those drawn later are led into the budget by mutation: a
+    mutant that exceeds it by less takes its parent's place. Gives up with fewer when the space is
+    exhausted, or after `PATIENCE` refusals in a row.
 
     Raises:
         ValueError: none is kept; names the bound that refused most, and what the cheapest
@@ -42,9 +44,13 @@ def draw_feasible(
     tried: dict[Any, None] = {}
     kept: list[Any] = []
     in_a_row = 0
+    lead = False
     while len(kept) < samples and len(tried) < space.count and in_a_row < PATIENCE:
         architecture = space.random_architecture(draw)
+        if lead:
+            architecture = _led(space, architecture, budget, draw)
         if architecture in tried:
+            in_a_row += lead  # where few fit, they come again and again
             continue
         tried[architecture] = None
         if filtering.keeps(architecture):
@@ -54,6 +60,7 @@ def draw_feasible(
         in_a_row += 1
         if in_a_row == len(tried) == _DOUBTFUL:
             _check_possible(space, list(tried), filtering, budget, seed)
+        lead = lead or in_a_row >= _DOUBTFUL
     if not kept:
         _check_possible(space, list(tried), filtering, budget, seed)
         raise ValueError(
@@ -84,6 +91,27 @@ def _check_possible(
             f"cheapest from there costs {shown(least)}, "
             f"{space.format(architecture)}"
         )
+
+
+def _led(space: SearchSpace, architecture: Any, budget: Budget, draw: torch.Generator) -> Any:
+    """Mutate until the counted bounds are kept; or return what came nearest."""
+    bounds = {name: bound for name, bound in budget.bounds.items() if name != "latency_ms"}
+
+    def excess(one: Any) -> float:
+        costs = budget.costs.of(one, bounds)
+        return sum(max(0.0, costs[name] / bound - 1) for name, bound in bounds.items())
+
+    least, failed = excess(architecture), 0
+    while least > 0 and failed < _STEPS:
+        try:
+            neighbour = space.mutate(architecture, draw)
+        except ValueError:  # a space without neighbours
+            break
+        own = excess(neighbour)
+        failed = 0 if own < least else failed + 1
+        if own < least:
+            least, architecture = own, neighbour
+    return architecture
 
 
 def cheapest(

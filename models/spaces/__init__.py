@@ -12,6 +12,7 @@ from models.spaces.reading import (
     as_space,
     as_supernet_space,
     read_architecture,
+    read_budget,
     space_named,
 )
 from models.spaces.transnas_micro import TransNasMicroSpace
@@ -36,5 +37,6 @@ __all__ = [
     "as_space",
     "as_supernet_space",
     "read_architecture",
+    "read_budget",
     "space_named",
 ]

@@ -127,6 +127,20 @@ def read_architecture(space: SearchSpace, given: str) -> Any:
         raise ValueError(f"architecture: {error}{origin}") from None
 
 
+def read_budget(given: str) -> dict[str, float]:
+    """Upper bounds on costs that a search kept to, by cost; none where that is not known.
+
+    Args:
+        given: as for `read_architecture`, which reads it first.
+    """
+    file = _FILE.fullmatch(given.strip())
+    content = json.loads(Path(file["path"]).read_text(encoding="utf-8")) if file else {}
+    bounds = content.get("settings", {}).get("budget")
+    if not isinstance(bounds, dict):
+        return {}
+    return {k: float(bound) for k, bound in bounds.items() if isinstance(bound, int | float)}
+
+
 def _reads(space: SearchSpace, text: str) -> bool:
     try:
         space.parse(text)

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 HERE = Path(__file__).parent
@@ -40,6 +42,14 @@ _ARGUMENTS = {
         *("--model.population", "8", "--model.offspring", "5"),
         *("--model.network", "{channels: 2, cells_per_stage: 1}"),
         *("--model.sizes", "{channels: 2, cells_per_stage: 1}"),
+    ],
+    "photo_search": [
+        *("search/photos.yaml", "--model.evaluations", "12", "--model.batch_size", "4"),
+        *("--model.population", "8", "--model.offspring", "4", "--model.budget", "null"),
+    ],
+    "photo_fit": [  # and the test after it
+        *("train_photos.yaml", "--data.batch_size", "9", "--data.validation", "0.2"),
+        *("--trainer.max_epochs", "4", "--model.scheduler.epochs", "4"),
     ],
 }
 
@@ -97,7 +107,20 @@ class Runs:
     def arguments(self, kind: str) -> list[str]:
         """Of a tiny run: six epochs, three rounds, or as many blocks as the filter leaves."""
         config, *others = _ARGUMENTS[kind]
+        if "photos" in config:
+            others += ["--data.root", str(self._photos())]
         return ["fit", "--config", str(CONFIGS / config), *others]
+
+    def _photos(self) -> Path:
+        """A folder of 36 photos in three classes."""
+        folder = self._folder / "photos"
+        draw = np.random.default_rng(0)
+        for number in range(0 if folder.exists() else 36):
+            path = folder / "abc"[number % 3] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = draw.integers(80 * (number % 3) + 90, size=(32, 32, 3))
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+        return folder
 
     def in_peace(self, kind: str) -> Path:
         """The folder of a run that was left in peace."""

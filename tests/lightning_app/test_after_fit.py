@@ -89,3 +89,5 @@ def test_the_best_checkpoint_is_tested_or_the_last_weights(
     assert torch.equal(seen["on_test_start"], next(iter(content["state_dict"].values())))
     assert torch.equal(seen["on_test_start"], seen["on_train_end"]) == (not monitor)
     assert content["epoch"] == (0 if monitor else 2)
+    last = torch.load(next(Path("runs").rglob("last.ckpt")), weights_only=True)
+    assert last["epoch"] == 2  # whatever is best

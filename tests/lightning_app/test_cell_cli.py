@@ -1,6 +1,7 @@
 """From a search's file to a trained checkpoint, predictions and an exported file."""
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -38,10 +39,13 @@ def error(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 
 
 @pytest.mark.usefixtures("command_line")
-def test_from_a_search_to_predictions() -> None:
+def test_from_a_search_to_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     search = [str(CONFIGS / "search" / "quickstart.yaml"), "--model.batch_size", "8"]
     main(["fit", "--config", *search, "--trainer.callbacks", "null"])
     found = "runs/search_quickstart/version_0/architecture.json"
+    content = json.loads(Path(found).read_text())
+    content["settings"]["budget"] = {"latency_ms": 1e4}  # as of a search with one
+    Path(found).write_text(json.dumps(content))
     fit = [*SMALL, "--trainer.callbacks", "null", "--trainer.max_epochs", "2"]
     main(["fit", "--config", CONFIG, *fit, "--model.architecture", found])
     run = Path("runs/train_digits/version_0")
@@ -66,7 +70,10 @@ def test_from_a_search_to_predictions() -> None:
     assert [int(row["class_index"]) for row in rows] == classes.tolist()
     assert [float(row["probability"]) for row in rows] == pytest.approx(best.tolist(), abs=1e-4)
 
+    said: list[str] = []
+    monkeypatch.setattr("lightning_app.trainer.rank_zero_info", said.append)
     main(["export", *reuse])
+    assert "ms a photo on one thread here, within the 10000 ms of the search's budget" in said[0]
     exported = torch.export.load(path.with_name("model.pt2")).module()
     torch.testing.assert_close(exported(pixels.byte()), probabilities, rtol=1e-4, atol=1e-4)
 

@@ -3,8 +3,10 @@
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -121,6 +123,35 @@ def test_it_gives_up_and_goes_on_with_those_found(run: Run, monkeypatch, tmp_pat
     assert 0 < len(search.kept) < 1000
     run(search, tmp_path)
     assert search.finished
+
+
+class Numbers:
+    """A space of numbers below 10,000, each of which costs itself."""
+
+    count, name, bounds = 10_000, "numbers", {"parameters": 5.0}
+
+    def random_architecture(self, draw: torch.Generator) -> int:
+        return int(torch.randint(1, self.count, (), generator=draw))
+
+    def mutate(self, number: int, draw: torch.Generator) -> int:
+        return int(torch.randint(max(1, number // 2), 2 * number + 1, (), generator=draw))
+
+    def of(self, number: int, names: list[str]) -> dict[str, float]:
+        return dict.fromkeys(names, float(number))
+
+    def keeps(self, number: int) -> bool:
+        return number <= self.bounds["parameters"]
+
+
+def test_what_is_drawn_is_led_into_a_budget_that_little_keeps() -> None:
+    numbers: Any = Numbers()
+    numbers.costs, numbers.refused = numbers, Counter()
+    kept, tried = feasible.draw_feasible(numbers, 3, numbers, numbers, 0)
+    assert len(set(kept)) == 3
+    assert max(kept) <= 5
+    assert tried < 150  # of which a hundred are drawn first
+    # Those reached come again and again.
+    assert 3 < len(feasible.draw_feasible(numbers, 9, numbers, numbers, 0).kept) < 9
 
 
 def test_a_table_stands_in_for_measuring(run: Run, table, tmp_path) -> None:
