@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation, SqueezeExcitation
 
@@ -105,6 +106,9 @@ class MobileNet(nn.Module):
     Raises:
         ValueError: another number of stages, or another reduction than 1, 2, 4, 8, 16 and 32.
     """
+
+    cpu_training_format = torch.channels_last
+    """In which a CPU trains depthwise convolutions up to twice as fast."""
 
     def __init__(
         self,

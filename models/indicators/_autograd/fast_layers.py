@@ -112,7 +112,7 @@ class _Convolution(torch.autograd.Function):
             + 1
             for d in (0, 1)
         ]
-        return _product(W.view(layer.groups, -1, A.shape[2]), A, sizes)
+        return _product(W.reshape(layer.groups, -1, A.shape[2]), A, sizes)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -141,7 +141,7 @@ def _transposed(layer: nn.Conv2d, W: Tensor, g: Tensor, pixels: torch.Size) -> T
     if any(margins):
         spread = pad(spread, margins)
     G = windows(spread, layer.kernel_size, (1, 1), layer.dilation, layer.groups)
-    flipped = W.view(layer.groups, -1, *W.shape[1:]).flip(3, 4).transpose(1, 2)
+    flipped = W.reshape(layer.groups, -1, *W.shape[1:]).flip(3, 4).transpose(1, 2)
     return _product(flipped.flatten(2), G, pixels)
 
 
