@@ -63,7 +63,7 @@ def fit(bench: Bench, epochs: int, logged: bool) -> Cost:
 
 def measure(bench: Bench) -> Iterator[Result]:
     """Turn by turn, so that a machine that is busy slows both; a quick run is of the fit alone."""
-    commands, fits = bench.pick((6, 10), (0, 1))
+    commands, fits = bench.pick((12, 10), (0, 1))
     whole: dict[bool, list[Cost]] = {True: [], False: []}
     alone: dict[bool, list[Cost]] = {True: [], False: []}
     name, naive = "the quickstart with all that it logs", "the same without a logger"
