@@ -22,7 +22,8 @@ CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_1x1~1|
 
 
 def train(*args: str) -> Path:
-    main(["fit", "--config", CONFIG, *BARE, "--trainer.max_epochs", "2", *args])
+    short = ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "3"]
+    main(["fit", "--config", CONFIG, *BARE, *short, *args])
     return Path("checkpoints/last.ckpt")
 
 
@@ -40,8 +41,9 @@ def error(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 
 @pytest.mark.usefixtures("command_line")
 def test_from_a_search_to_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
-    search = [str(CONFIGS / "search" / "quickstart.yaml"), "--model.batch_size", "8"]
-    main(["fit", "--config", *search, "--trainer.callbacks", "null"])
+    search = [str(CONFIGS / "search" / "quickstart.yaml"), "--model.batch_size", "4"]
+    one_round = ["--model.prune_number", "3", "--trainer.callbacks", "null"]
+    main(["fit", "--config", *search, *one_round])
     found = "runs/search_quickstart/version_0/architecture.json"
     content = json.loads(Path(found).read_text())
     content["settings"]["budget"] = {"latency_ms": 1e4}  # as of a search with one
