@@ -115,7 +115,7 @@ class ArchitectureClassifier(ImageClassifier):
         super().setup(stage)
         if self.trainer.strategy.root_device.type == "cpu":
             # A CPU trains up to twice as fast with the channels of a pixel side by side.
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.network.to(memory_format=torch.channels_last)
         if stage == "fit":
             if self.drop_path and (self.trainer.max_epochs or -1) < 1:
                 raise ValueError("drop_path: grows over trainer.max_epochs, which is not given")
