@@ -112,7 +112,7 @@ def shufflenet(width: float) -> nn.Module:
 def accuracy(network: nn.Module, data: ImageFolderDataModule, epochs: int, seed: int) -> float:
     """Train by the recipe of `configs/train_photos.yaml` to the last epoch, and test."""
     pl.seed_everything(seed, verbose=False)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
             module.reset_parameters()
