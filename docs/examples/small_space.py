@@ -172,7 +172,7 @@ class PlainCell(nn.Module):
 
 def main(batch_size: int = 16) -> str:
     data = DigitsDataModule()
-    search = PruningSearch(data, SmallSpace(), repeats=1, scores="paper", batch_size=batch_size)
+    search = PruningSearch(data, SmallSpace(), repeats=1, batch_size=batch_size)
     trainer = pl.Trainer(max_epochs=-1, accelerator="cpu", logger=False)
     trainer.fit(search)
     network = SmallSpace().network(search.architecture, in_channels=1)

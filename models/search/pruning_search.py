@@ -9,11 +9,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from models.indicators.az_nas import Progressivity, Trainability
 from models.indicators.base import Indicator
 from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
-from models.indicators.synflow import SynFlow
 from models.networks import initialise_
 from models.search.base import Search
 from models.search.describe import describe, describe_architecture, describe_images
@@ -21,11 +19,8 @@ from models.search.pruning_repeats import Drawing, Repeat
 from models.search.pruning_rules import Candidate, choose, gain, groups_of, label, prune, reserved
 from models.search.scoring import Evaluation, check_indicators
 from models.seeding import generator
-from models.spaces import ProxySetting, SupernetSpace, as_supernet_space
+from models.spaces import SupernetSpace, as_supernet_space
 from models.spaces.sizes import check_sizes
-
-_PAPER = ProxySetting({}, 72)
-"""TE-NAS's images; its sizes are those that `space.supernet` has of its own."""
 
 
 class PruningSearch(Search):
@@ -33,17 +28,13 @@ class PruningSearch(Search):
 
     A round scores the supernet without each candidate operation. Candidates are ranked by the
     relative change of every score, ranks are added, and on every edge the best-ranked go: those
-    whose removal improves the scores most. When every edge has one operation left, a space that
-    chooses edges (DARTS) prunes edges in the same way. With `depth_width="reserve"`, candidates
-    near the centroid of effective depth and width are kept without evaluation (arXiv 2205.05662,
-    §4.2).
+    whose removal lowers κ(NTK) most and costs the fewest linear regions. When every edge has one
+    operation left, a space that chooses edges (DARTS) prunes edges in the same way. With
+    `depth_width="reserve"`, candidates near the centroid of effective depth and width are kept
+    without evaluation (arXiv 2205.05662, §4.2).
 
     The comparison is paired: within a repeat all candidates share weights, images, crops and the
     unpruned baseline, all drawn anew for each repeat.
-
-    Not the paper's scores but those that find better cells are the default (docs/search.md):
-    SynFlow, trainability and progressivity, on the networks and images of
-    `space.proxy("small", "trainability")`.
 
     Args:
         images: DataModule whose training images the scores are taken on.
@@ -53,11 +44,11 @@ class PruningSearch(Search):
         prune_number: operations pruned per edge and round.
         repeats: initialisations over which changes are averaged.
         precision: decimals after which changes are equal.
-        batch_norm: how the NTK of the paper's scores treats BatchNorm: `frozen` or `coupled`.
-        scores: indicators to rank by; or `paper`, which is κ(NTK) and linear regions.
-        batch_size: images for the scores; by default 72, TE-NAS's, where `scores` are given.
-        supernet: sizes of the proxy supernet, as `space.supernet` takes them; by default
-            TE-NAS's, which are those of `space.supernet`, where `scores` are given.
+        batch_norm: how the NTK of the default scores treats BatchNorm: `frozen` or `coupled`;
+            `scores` bring their own.
+        scores: indicators to rank by; by default κ(NTK) and linear regions.
+        batch_size: images for the scores.
+        supernet: sizes of the proxy supernet, as `space.supernet` takes them.
         seed: of weights, images and crops.
 
     Raises:
@@ -74,15 +65,12 @@ class PruningSearch(Search):
         repeats: int = 3,
         precision: int = 3,
         batch_norm: Literal["frozen", "coupled"] = "frozen",
-        scores: list[Indicator] | Literal["paper"] | None = None,
-        batch_size: int | None = None,
+        scores: list[Indicator] | None = None,
+        batch_size: int = 72,
         supernet: dict[str, int] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(images, seed)
-        self.space = as_supernet_space(space, type(self).__name__)
-        setting = self.space.proxy("small", "trainability") if scores is None else _PAPER
-        batch_size = setting.batch_size if batch_size is None else batch_size
         least = {"reserve": 0, "prune_number": 1, "repeats": 1, "precision": 0, "batch_size": 2}
         given = locals()
         for name, minimum in least.items():
@@ -92,26 +80,30 @@ class PruningSearch(Search):
             raise ValueError(f"depth_width: expected 'reserve' or 'off', got {depth_width!r}")
         if batch_norm not in ("frozen", "coupled"):
             raise ValueError(f"batch_norm: expected 'frozen' or 'coupled', got {batch_norm!r}")
-        if scores != "paper" and batch_norm != "frozen":
+        if scores is not None and batch_norm != "frozen":
             raise ValueError(
-                "batch_norm: for scores 'paper' alone; give it to NTKConditionNumber of `scores`"
+                "batch_norm: for the default scores alone; give it to those of `scores`"
             )
+        self.space = as_supernet_space(space, type(self).__name__)
         most = sum(operation != "none" for operation in self.space.operations) - 1
         if prune_number > most:
             raise ValueError(
                 f"prune_number: expected 1 to {most}, for one of the {most + 1} operations of an "
                 f"edge of {self.space.name} stays, got {prune_number}"
             )
-        self.sizes = dict(setting.network) if supernet is None else supernet
-        check_sizes(self.space.supernet, self.sizes, f"{self.space.name} supernets", "supernet")
+        if supernet is not None:
+            check_sizes(self.space.supernet, supernet, f"{self.space.name} supernets", "supernet")
         self.depth_width = depth_width
         self.reserve = reserve
         self.prune_number = prune_number
         self.repeats = repeats
         self.precision = precision
-        self.scores = _scores(scores, batch_norm)
+        self.scores = (
+            [NTKConditionNumber(batch_norm), LinearRegions()] if scores is None else scores
+        )
         check_indicators(self.scores, "scores")
         self.batch_size = batch_size
+        self.sizes = supernet or {}
         self._drawing = Drawing(self.space, self.images, self.scores, self.sizes, batch_size, seed)
         self.supernet = self._drawing.network("images")
         initialise_(self.supernet, "fan_out", generator(seed, "weights"))
@@ -296,18 +288,3 @@ class PruningSearch(Search):
             f"{before}found {self.space.format(self.architecture)} in {self.round} rounds, "
             f"{self.evaluation_count} evaluations, {self._failed()} failed, {self.seconds:.0f} s"
         )
-
-
-def _scores(scores: list[Indicator] | str | None, batch_norm: Any) -> list[Indicator]:
-    """Return what to rank by.
-
-    Raises:
-        ValueError: another name than `paper`.
-    """
-    if scores is None:
-        return [SynFlow(), Trainability(), Progressivity()]
-    if isinstance(scores, str):
-        if scores != "paper":
-            raise ValueError(f"scores: expected indicators or 'paper', got {scores!r}")
-        return [NTKConditionNumber(batch_norm), LinearRegions()]
-    return scores

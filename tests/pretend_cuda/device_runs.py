@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -121,7 +121,7 @@ def _search(search: Any, device: torch.device, folder: Path, strategy: bool) -> 
 
 def prune(strategy: bool, device: torch.device, folder: Path) -> Figures:
     """One round of pruning, by the scores of the paper; of ranks, by the cheaper one."""
-    scores: list[Indicator] | Literal["paper"] = [library.LinearRegions()] if strategy else "paper"
+    scores: list[Indicator] | None = [library.LinearRegions()] if strategy else None
     search = PruningSearch(
         DigitsDataModule(), "nasbench201", scores=scores, repeats=1, batch_size=4,
         supernet={"channels": 1}, reserve=3,

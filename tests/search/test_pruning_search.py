@@ -78,8 +78,8 @@ def test_darts_prunes_operations_then_edges(run: Run, tmp_path):
     assert genotype == search.architecture
 
 
-def test_the_scores_of_the_paper_by_name(run: Run, tmp_path):
-    search = small(scores="paper", repeats=1)
+def test_paper_pair_of_scores_by_default(run: Run, tmp_path):
+    search = small(scores=None, repeats=1)
     run(search, tmp_path)
     assert [type(s) for s in search.scores] == [NTKConditionNumber, LinearRegions]
     assert search.scores[0].batch_norm == "frozen"
@@ -92,35 +92,8 @@ def test_the_scores_of_the_paper_by_name(run: Run, tmp_path):
     assert entry["gains"]["linear_regions"] == round((regions - base[0]) / base[0], 3)
 
 
-@pytest.mark.parametrize(
-    ("scores", "space", "sizes", "images"),
-    [
-        (None, NasBench201Space(), {"channels": 4, "cells_per_stage": 5}, 16),
-        (None, DartsSpace(), {"channels": 4, "cells": 3}, 32),
-        ("paper", NasBench201Space(), {}, 72),
-        ([Parameters()], NasBench201Space(), {}, 72),
-    ],
-)
-def test_scores_decide_networks_and_images_unless_they_are_given(scores, space, sizes, images):
-    search = PruningSearch(DigitsDataModule(), space, scores=scores)
-    assert (search.sizes, search.batch_size) == (sizes, images)
-    given = {"supernet": {"channels": 2}, "batch_size": 5}
-    search = PruningSearch(DigitsDataModule(), space, scores=scores, **given)
-    assert (search.sizes, search.batch_size) == ({"channels": 2}, 5)
-
-
-def test_the_default_scores_prune(run: Run, tmp_path):
-    sizes = {"channels": 2, "cells_per_stage": 1}
-    search = small(scores=None, repeats=1, supernet=sizes, prune_number=3)
-    run(search, tmp_path)
-    assert search.finished
-    assert [s.name for s in search.scores] == ["synflow", "trainability", "progressivity"]
-    assert all("gains" in c for r in search.history for c in r["candidates"])
-
-
 def test_repeats_differ_and_seeds_repeat(run: Run, tmp_path):
-    first, again = small(scores="paper"), small(scores="paper")
-    other = small(scores="paper", seed=1)
+    first, again, other = small(scores=None), small(scores=None), small(scores=None, seed=1)
     for search in (first, again, other):
         run(search, tmp_path, fast_dev_run=True)
     base = first.history[0]["base"]["ntk_condition_number"]
@@ -201,7 +174,7 @@ def test_a_baseline_that_is_not_finite_is_drawn_again(run: Run, tmp_path):
 
 
 def test_the_global_random_state_is_left_alone(run: Run, tmp_path):
-    search = small(scores="paper", repeats=1)
+    search = small(scores=None, repeats=1)
     seen = []
 
     class Watch(pl.Callback):
@@ -283,8 +256,7 @@ def test_result_file(run: Run, tmp_path):
         ({"batch_size": 1}, "batch_size: expected 2 or more"),
         ({"depth_width": "on"}, "depth_width: expected 'reserve' or 'off', got 'on'"),
         ({"batch_norm": "eval"}, "batch_norm: expected 'frozen' or 'coupled', got 'eval'"),
-        ({"batch_norm": "coupled"}, "batch_norm: for scores 'paper' alone"),
-        ({"scores": "best"}, "scores: expected indicators or 'paper', got 'best'"),
+        ({"batch_norm": "coupled"}, "batch_norm: for the default scores alone"),
         (
             {"supernet": {"width": 3}},
             "supernet: nasbench201 supernets have no 'width'; allowed: ch",
