@@ -281,12 +281,14 @@ def test_pruning(run: Run) -> None:
     sizes = ["--seeds", "1", "--repeats", "1", "--batch-size", "4"]
     printed = run("pruning", *sizes, "--depth-width", "reserve")
     assert "| ntk_condition_number+linear_regions | frozen | reserve | 1 | 36 | " in printed
-    run("pruning", *sizes, "--depth-width", "reserve", "--scores", "SynFlow", "Layers")
+    supernet = ["--channels", "2", "--cells-per-stage", "1"]
+    run("pruning", *sizes, "--depth-width", "reserve", "--scores", "SynFlow", "Layers", *supernet)
     rows = list(csv.DictReader(Path("runs/study_pruning.csv").read_text().splitlines()))
     assert [row["scores"] for row in rows] == [
         "ntk_condition_number+linear_regions",
         "synflow+layers",
     ]
+    assert [row["supernet"] for row in rows] == ["", "channels=2 cells_per_stage=1"]
 
 
 def test_resampled_kendall(study: Callable[[str], ModuleType]) -> None:

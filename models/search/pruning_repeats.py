@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
 from models.indicators.base import Indicator, Proxy
+from models.indicators.shared import Shared
 from models.networks import Supernet, initialise_
 from models.search.images import ImageSource, ProxyBatch
 from models.search.scoring import draw_batches
@@ -45,12 +47,13 @@ class Repeat:
 
     def score(self, mask: Tensor) -> dict[str, float]:
         """Score the supernet under a full mask by every indicator."""
-        values = {}
+        values, shared = {}, Shared()
         for one in self._scores:
             network = self._networks[one.proxy]
             network.mask = mask
             torch.manual_seed(self._seed)
-            values[one.name] = float(one.score(network, *self._batches[one.proxy]))
+            with shared.opened() if one.shares else nullcontext():
+                values[one.name] = float(one.score(network, *self._batches[one.proxy]))
         return values
 
 

@@ -24,6 +24,7 @@ from models.indicators import (
     JacobianCovariance,
     Layers,
     LinearRegions,
+    Near,
     NTKConditionNumber,
     Parameters,
     Progressivity,
@@ -66,6 +67,7 @@ def images() -> Tensor:
 
 
 LABELS = torch.arange(N) % CLASSES
+ACTIVATIONS = nn.GELU | nn.ReLU | nn.ReLU6 | nn.SiLU | nn.Sigmoid | nn.Hardswish | nn.Hardsigmoid
 
 
 class Frozen(nn.Module):
@@ -305,3 +307,27 @@ def test_refusals_name_another() -> None:
         ActivationOverlap().score(transformer(), images, LABELS)
     with pytest.raises(ValueError, match=r"derivative by tokens\.class_token.*NTKConditionNumber"):
         VKDNW().score(transformer(), images, LABELS)
+
+
+def test_near_reads_every_layer_by_pixels_or_tokens(network: Any, images: Tensor) -> None:
+    outputs: list[Tensor] = []
+    handles = [
+        module.register_forward_hook(lambda _, __, output: outputs.append(output.detach()))
+        for module in network.modules()
+        if hasattr(module, "weight") or isinstance(module, ACTIVATIONS)
+    ]
+    network(images)
+    for handle in handles:
+        handle.remove()
+    generator, expected = torch.Generator().manual_seed(3), 0.0
+    for output in outputs:
+        rows = output.movedim(1, -1) if output.ndim == 4 else output
+        rows = rows.reshape(-1, rows.shape[-1])
+        count = min(rows.shape)
+        place = int(torch.randint(max(len(rows) - rows.shape[1], 0) + 1, (1,), generator=generator))
+        sigma = torch.linalg.svdvals(rows[place : place + count])
+        shares = [float(value / sigma.sum()) for value in sigma]
+        expected += math.exp(-sum(p * math.log(p) for p in shares if p > 0))
+    assert len(outputs) > 10
+    score = Near(repeats=1, seed=3).score(network, images, LABELS)
+    assert score == pytest.approx(expected, rel=1e-9)

@@ -15,9 +15,12 @@ from callbacks import NasBench201Lookup, NTKMonitor, TopologyMonitor
 from datamodules import DigitsDataModule
 from models import PruningSearch
 from models.benchmarks.nasbench201 import ARCHITECTURE, COLUMNS
+from models.indicators.az_nas import Progressivity, Trainability
 from models.indicators.base import Indicator
 from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
+from models.search.pruning_repeats import Drawing
+from models.search.pruning_rules import Candidate
 from models.spaces import DartsSpace, NasBench201Space
 from models.topology import effective_depth_width
 
@@ -100,6 +103,23 @@ def test_repeats_differ_and_seeds_repeat(run: Run, tmp_path):
     assert len(set(base)) == 2  # drawn anew for each repeat
     assert first.history == again.history
     assert first.history != other.history
+
+
+def test_scores_that_share_a_pass_are_those_of_each_alone():
+    space, data, device = NasBench201Space(), DigitsDataModule(), torch.device("cpu")
+    data.setup("fit")
+    full = space.full_mask()
+    pruned = Candidate(0, 0, 1).apply(full)
+
+    def values(*scores: Indicator) -> list[dict[str, float]]:
+        sizes = {"channels": 2, "cells_per_stage": 1}
+        repeat = Drawing(space, data, scores, sizes, 4, 0).draw(device, full, 0, 0)
+        return [repeat.base, repeat.score(pruned)]
+
+    both = values(Trainability(), Progressivity())
+    apart = zip(values(Trainability()), values(Progressivity()), strict=True)
+    assert both == [first | second for first, second in apart]
+    assert both[0] != both[1]
 
 
 def test_random_state_does_not_matter(run: Run, tmp_path):
