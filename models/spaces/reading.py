@@ -135,7 +135,8 @@ def read_budget(given: str) -> dict[str, float]:
     """
     file = _FILE.fullmatch(given.strip())
     content = json.loads(Path(file["path"]).read_text(encoding="utf-8")) if file else {}
-    bounds = content.get("settings", {}).get("budget")
+    settings = content.get("settings")
+    bounds = settings.get("budget") if isinstance(settings, dict) else None
     if not isinstance(bounds, dict):
         return {}
     return {k: float(bound) for k, bound in bounds.items() if isinstance(bound, int | float)}
