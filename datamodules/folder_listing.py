@@ -32,7 +32,7 @@ def class_folders(folder: Path) -> list[str]:
         raise FileNotFoundError(f"root: no folder {folder}")
     names = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
     if not names:
-        raise ValueError(f"root: {folder} holds no class folder")
+        raise ValueError(f"root: {folder} holds no class folder: expected {folder}/<class>/<image>")
     return names
 
 
@@ -55,7 +55,7 @@ def images_by_class(folder: Path, classes: Sequence[str]) -> Listing:
     for label, name in enumerate(classes):
         images, others = _files(folder / name) if name in found else ([], [])
         if name in found and not images:
-            raise ValueError(f"root: {folder / name} holds no image")
+            raise ValueError(f"root: {folder / name} holds no image: remove it, or fill it")
         listing.images.extend(images)
         listing.labels.extend([label] * len(images))
         listing.others.extend(others)

@@ -18,7 +18,7 @@ from datamodules.dataset import MemorySource
 from datamodules.folder_listing import all_images, images_by_class
 from datamodules.seeding import Stream
 
-_SKIP = "ImageFolderDataModule with corrupt='skip' leaves such images out"
+_SKIP = "corrupt: 'skip' leaves such images out"
 Box = tuple[float, float, float, float]
 _CHUNK = 1024
 _BAR_AFTER = 3.0  # seconds

@@ -93,6 +93,10 @@ class ImageFolderDataModule(ImageDataModule):
         self._pool = self._training_folder(Path(self.root))
         self.classes = class_folders(self._pool) if classes is None else classes
         self.num_classes = len(self.classes)
+        if classes is None and self.num_classes < 2:
+            raise ValueError(
+                f"root: {self._pool} has one class folder, {self.classes[0]}: expected two or more"
+            )
         if image_size is None:
             image_size = self._fitting_size()
         resize = image_size if resize is None else resize

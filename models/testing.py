@@ -169,7 +169,10 @@ def check_space(space: SearchSpace, in_shape: tuple[int, int, int] = (3, 32, 32)
     if type(space).architectures is not SearchSpace.architectures:
         listed = list(itertools.islice(space.architectures(), _SMALL + 1))
         expected = min(count, _SMALL + 1)
-        assert len(set(listed)) == expected, f"{kind}.architectures lists {len(set(listed))}"
+        found = len(set(listed))
+        assert found == expected, (
+            f"{kind}.architectures lists {found}{' or more' * (found > _SMALL)}, count is {count}"
+        )
         assert all(_is_member(space, one) for one in listed), f"{kind}.architectures leaves it"
     sizes_of: tuple[Literal["small", "paper"], ...] = ("small", "paper")
     for size in sizes_of:

@@ -124,6 +124,13 @@ class ArchitectureClassifier(ImageClassifier):
                 self.network.compile()  # in place: names of parameters stay
 
     def _report_size(self) -> None:
+        for name in self.budget.keys() & {"parameters", "multiply_adds"}:
+            found = getattr(self.cost, name)
+            if found > self.budget[name]:
+                rank_zero_warn(
+                    f"sizes: this network has {found:,} {name}, the search allowed "
+                    f"{self.budget[name]:,.0f}; the search's last line says the sizes to give"
+                )
         head = getattr(self.network, "auxiliary_head", None)
         auxiliary = sum(p.numel() for p in head.parameters()) if head is not None else 0
         unused = (

@@ -173,7 +173,7 @@ class ImageClassifier(pl.LightningModule):
         if self.current_epoch == _LEARNED and accuracy is not None and accuracy < 1.1 * chance:
             rank_zero_warn(
                 f"train/accuracy: {float(accuracy):.3f} after {_LEARNED + 1} epochs is chance; "
-                "optimizer: another learning rate (the default is the paper's 1e-5)?"
+                "optimizer: another learning rate, or more epochs?"
             )
 
     def on_validation_epoch_end(self) -> None:

@@ -124,7 +124,9 @@ class Search(pl.LightningModule):
     def plan(self) -> Sequence[Any]:
         """The candidates of the round, worked out once."""
         if self._planned is None or self._planned[0] != self.round:
+            start = time.monotonic()
             self._planned = (self.round, self.candidates())
+            self.seconds += time.monotonic() - start
         return self._planned[1]
 
     @property
@@ -177,6 +179,10 @@ class Search(pl.LightningModule):
         self.images.setup("fit")
         # Settings leave out the folder, which for a folder of images decides what they are.
         self._drawn = digest(draw_batch(self.images, self.batch_size, self.seed))
+
+    def on_fit_start(self) -> None:
+        """Plan the first round: Lightning leaves DataLoader patched if a loader's hook raises."""
+        self.plan()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """An optimizer of nothing: its steps make `global_step` count evaluations."""

@@ -126,6 +126,7 @@ def how_to_train(
         result: the search's `architecture.json`.
     """
     root = getattr(images, "root", None)
+    side = getattr(images, "hparams", {}).get("image_size")
     words = [
         "lightning fit --model models.ArchitectureClassifier",
         f"--model.space {public_path(type(space))}",
@@ -133,5 +134,6 @@ def how_to_train(
         f"--model.sizes '{json.dumps(dict(sizes))}'" if sizes else "",
         f"--data {public_path(type(images))}",
         f"--data.root {root}" if root else "",
+        f"--data.image_size {side}" if side else "",
     ]
     return " ".join(filter(None, words))

@@ -195,6 +195,7 @@ class EvolutionSearch(Search):
         """Draw images and crops, open the cache, and say where latencies are measured."""
         self.costs.device = self.device
         self.scorer.prepare(self.device)
+        super().on_fit_start()
 
     def candidates(self) -> list[Any]:
         """The generation's children, or the first population.
@@ -317,12 +318,13 @@ class EvolutionSearch(Search):
         if not self.finished or front is None:
             return f"{counts['evaluated']} of {self.evaluations} architectures evaluated"
         before = "had already finished; " if self.was_finished else ""
+        missing = self.evaluations > counts["evaluated"]
+        early = f" of {self.evaluations}, as nothing new was left" if missing else ""
         return (
             f"{before}chose #{front.chosen + 1} of {len(front.members)}, {front.why}: "
-            f"{self.space.format(self.architecture)} among {counts['drawn']}: "
-            f"{sum(counts['refused'].values())} refused, {counts['evaluated']} evaluated, "
-            f"{counts['failed']} failed, {self.seconds:.0f} s"
-            f"{against_budget(self.budget, self.architecture)}; train it, or by .json#2 the second "
-            "and so on, with: "
+            f"{self.space.format(self.architecture)} among {counts['drawn']}: {counts['known']} "
+            f"known, {sum(counts['refused'].values())} refused, {counts['evaluated']} evaluated"
+            f"{early}, {counts['failed']} failed, {self.seconds:.0f} s"
+            f"{against_budget(self.budget, self.architecture)}; train it (#2: the second) with: "
             + how_to_train(self.space, self.images, self.costs.sizes, self.result_path)
         )

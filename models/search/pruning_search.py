@@ -14,7 +14,14 @@ from models.indicators.condition_number import NTKConditionNumber
 from models.indicators.regions import LinearRegions
 from models.networks import initialise_
 from models.search.base import Search
-from models.search.describe import describe, describe_architecture, describe_images
+from models.search.budget import Budget
+from models.search.describe import (
+    describe,
+    describe_architecture,
+    describe_costs,
+    describe_images,
+    how_to_train,
+)
 from models.search.pruning_repeats import Drawing, Repeat
 from models.search.pruning_rules import Candidate, choose, gain, groups_of, label, prune, reserved
 from models.search.scoring import Evaluation, check_indicators
@@ -108,6 +115,7 @@ class PruningSearch(Search):
         self.supernet = self._drawing.network("images")
         initialise_(self.supernet, "fan_out", generator(seed, "weights"))
         self._repeats: list[Repeat] = []
+        self._budget = Budget.of(None, self.space, self.images, None, None)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the supernet as pruned so far, for monitors; its weights are drawn once."""
@@ -268,6 +276,7 @@ class PruningSearch(Search):
         """The architecture, its depth and width, and how it was found."""
         return {
             **describe_architecture(self.space, self.architecture),
+            **describe_costs(self._budget, self.architecture),
             "settings": self.settings(),
             "evaluations": self.evaluation_count,
             "failed": self._failed(),
@@ -286,5 +295,6 @@ class PruningSearch(Search):
         before = "had already finished; " if self.was_finished else ""
         return (
             f"{before}found {self.space.format(self.architecture)} in {self.round} rounds, "
-            f"{self.evaluation_count} evaluations, {self._failed()} failed, {self.seconds:.0f} s"
+            f"{self.evaluation_count} evaluations, {self._failed()} failed, {self.seconds:.0f} s; "
+            "train it with: " + how_to_train(self.space, self.images, {}, self.result_path)
         )

@@ -234,6 +234,7 @@ class SamplingSearch(Search):
         self.costs.device = self.device
         if not self.kept:
             self._draw()
+        super().on_fit_start()
 
     def candidates(self) -> list[Any]:
         """The next block of architectures."""

@@ -319,12 +319,12 @@ class StagedSearch(Search):
             done, of = len(self._entries(self.stage)), len(self.pools[-1])
             return f"stage {self.stage + 1} of {len(self.stages)}: {done} of {of} scored"
         before = "had already finished; " if self.was_finished else ""
-        counts, sizes = self.counts(), " → ".join(str(len(pool)) for pool in self.pools[:-1])
+        counts, pools = self.counts(), " → ".join(str(len(pool)) for pool in self.pools[:-1])
         return (
             f"{before}found {self.space.format(self.architecture)}, first by the ranks of stage "
-            f"{len(self.stages)}: {sizes} of {counts['drawn']} architectures scored, "
-            f"{counts['isomorphic']} isomorphic, {counts['filtered']} filtered, "
-            f"{counts['failed']} failed, {self.seconds:.0f} s"
+            f"{len(self.stages)}: {pools} of {counts['drawn']} architectures scored, "
+            f"{counts['isomorphic']} isomorphic, {counts['disconnected']} without a path, "
+            f"{counts['filtered']} filtered, {counts['failed']} failed, {self.seconds:.0f} s"
             f"{against_budget(self._limits.budget, self.architecture)}; train it with: "
             + how_to_train(self.space, self.images, self._limits.costs.sizes, self.result_path)
         )

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
+from torch.utils.data import DataLoader
 
 from datamodules import DigitsDataModule
 from models import EvolutionSearch
@@ -170,11 +171,12 @@ def test_what_is_impossible_is_one_line_before_anything_is_scored(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.search.feasible._DOUBTFUL", 10)
-    search = small(budget={"parameters": 1})
+    search, loader = small(budget={"parameters": 1}), DataLoader.__init__
     with pytest.raises(ValueError, match=r"^budget\.parameters: nothing found in nasb") as raised:
         run(search, tmp_path)
     assert "\n" not in str(raised.value)
     assert search.history == []
+    assert DataLoader.__init__ is loader  # as Lightning leaves it patched if a loader's hook raises
 
 
 def test_it_ends_where_nothing_new_is_left(run: Run, tmp_path: Path) -> None:
