@@ -126,7 +126,8 @@ class Search(pl.LightningModule):
         if self._planned is None or self._planned[0] != self.round:
             start = time.monotonic()
             self._planned = (self.round, self.candidates())
-            self.seconds += time.monotonic() - start
+            if not self.finished:
+                self.seconds += time.monotonic() - start
         return self._planned[1]
 
     @property

@@ -110,8 +110,8 @@ def sampling(bench: Bench, images: RandomCIFAR10, score: Score, samples: int) ->
 
 
 def close(ours: list[float], naive: list[float]) -> bool:
-    """Equal to 1e-8."""
-    return all(a == b or math.isclose(a, b, rel_tol=1e-8) for a, b in zip(ours, naive, strict=True))
+    """Equal to the rounding of float32: ours reads images in another layout."""
+    return all(a == b or math.isclose(a, b, rel_tol=1e-6) for a, b in zip(ours, naive, strict=True))
 
 
 def measure(bench: Bench) -> Iterator[Result]:

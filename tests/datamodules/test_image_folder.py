@@ -63,7 +63,7 @@ def test_train_val_and_test_folders(tmp_path: Path) -> None:
 
 def test_centre_of_the_short_side(tmp_path: Path) -> None:
     write_image(tmp_path / "train" / "a" / "0.png", (64, 32))
-    data = ImageFolderDataModule(tmp_path, image_size=16, validation=0)
+    data = ImageFolderDataModule(tmp_path, image_size=16, validation=0, classes=["a"])
     image, _ = data.dataset("train")[0]
     with Image.open(tmp_path / "train" / "a" / "0.png") as whole:
         square = whole.convert("RGB").resize((32, 16), Image.BILINEAR).crop((8, 0, 24, 16))
@@ -72,7 +72,7 @@ def test_centre_of_the_short_side(tmp_path: Path) -> None:
 
 def test_resize_leaves_a_margin(tmp_path: Path) -> None:
     write_image(tmp_path / "train" / "a" / "0.png", (64, 32))
-    data = ImageFolderDataModule(tmp_path, image_size=16, resize=32, validation=0)
+    data = ImageFolderDataModule(tmp_path, image_size=16, resize=32, validation=0, classes=["a"])
     image, _ = data.dataset("train")[0]
     with Image.open(tmp_path / "train" / "a" / "0.png") as whole:
         centre = np.array(whole.convert("RGB"))[8:24, 24:40]
@@ -158,7 +158,7 @@ def test_corrupt_image_is_named_or_left_out(tmp_path: Path, in_memory: bool) -> 
     bad = root / "train" / "class1" / "2.jpg"
     bad.write_bytes(bad.read_bytes()[:300])
     refused = ImageFolderDataModule(root, 16, in_memory=in_memory, validation=0)
-    with pytest.raises(ValueError, match=r"class1/2.jpg: cannot be read .*corrupt='skip'"):
+    with pytest.raises(ValueError, match=r"class1/2.jpg: cannot be read .*corrupt: 'skip'"):
         list(refused.train_dataloader())
     lenient = ImageFolderDataModule(
         root, 16, in_memory=in_memory, validation=0, test=0, corrupt="skip"
@@ -175,7 +175,14 @@ def test_batch_without_a_readable_image(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {"train": 2}, classes=1)
     (root / "train" / "class0" / "1.jpg").write_bytes(b"no image")
     data = ImageFolderDataModule(
-        root, 16, in_memory=False, validation=0, test=0, corrupt="skip", batch_size=1
+        root,
+        16,
+        in_memory=False,
+        validation=0,
+        test=0,
+        corrupt="skip",
+        batch_size=1,
+        classes=["class0"],
     )
     with (
         pytest.warns(UserWarning, match="left out"),
@@ -251,3 +258,9 @@ def test_real_jpeg_folder(shared_data: Path, tmp_path: Path) -> None:
     # CIFAR-10's statistics, seen through ImageNet's normalisation.
     mean = images.mean((0, 2, 3)) * torch.tensor(data.std) + torch.tensor(data.mean)
     torch.testing.assert_close(mean, torch.tensor([0.4914, 0.4822, 0.4465]), atol=0.02, rtol=0)
+
+
+def test_one_class_is_nothing_to_tell_apart(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"train": 2}, classes=1)
+    with pytest.raises(ValueError, match=r"^root: .* has one class folder, class0: expected two"):
+        ImageFolderDataModule(root, 16)
