@@ -94,15 +94,23 @@ class Forks:
         """End the process that runs are forks of."""
         self._process.communicate()
 
+    def start(self, arguments: list[str], folder: Path, before: str = "") -> int:
+        """Start a run in its folder, after some Python in its process; its pid."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return self._ask(start=arguments, folder=str(folder), before=before)
+
+    def wait(self, pid: int) -> int:
+        """Its return code."""
+        return self._ask(wait=pid)
+
     def run(self, arguments: list[str], folder: Path, *environments: dict[str, str]) -> str:
         """Start one run, or one for each environment; what they say, if all end well."""
         started = {}
         for rank, environment in enumerate(environments or ({},)):
             own = folder / f"process{rank}"
-            own.mkdir(parents=True)
             before = f"import os; os.environ.update({environment!r})"
-            started[own] = self._ask(start=arguments, folder=str(own), before=before)
-        codes = [self._ask(wait=pid) for pid in started.values()]
+            started[own] = self.start(arguments, own, before)
+        codes = [self.wait(pid) for pid in started.values()]
         outputs = "\n".join((own / "output.txt").read_text() for own in started)
         assert not any(codes), outputs
         return outputs

@@ -1,5 +1,6 @@
 """Draw architectures until enough of them keep to a budget."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -101,17 +102,24 @@ def _led(space: SearchSpace, architecture: Any, budget: Budget, draw: torch.Gene
         costs = budget.costs.of(one, bounds)
         return sum(max(0.0, costs[name] / bound - 1) for name, bound in bounds.items())
 
-    least, failed = excess(architecture), 0
+    return _descend(space, architecture, excess, draw)[1]
+
+
+def _descend(
+    space: SearchSpace, architecture: Any, value_of: Callable[[Any], float], draw: torch.Generator
+) -> tuple[float, Any]:
+    """Mutate towards less of a value, until it is 0 or nothing near has less."""
+    least, failed = value_of(architecture), 0
     while least > 0 and failed < _STEPS:
         try:
             neighbour = space.mutate(architecture, draw)
         except ValueError:  # a space without neighbours
             break
-        own = excess(neighbour)
+        own = value_of(neighbour)
         failed = 0 if own < least else failed + 1
         if own < least:
             least, architecture = own, neighbour
-    return architecture
+    return least, architecture
 
 
 def cheapest(
@@ -128,16 +136,4 @@ def cheapest(
 
     if name == "latency_ms":
         drawn = drawn[:_STEPS]  # of these it may have to be measured
-    least, found = min(((cost_of(one), i) for i, one in enumerate(drawn)))
-    best = drawn[found]
-    failed = 0
-    while failed < _STEPS:
-        try:
-            neighbour = space.mutate(best, draw)
-        except ValueError:  # a space without neighbours
-            break
-        cost = cost_of(neighbour)
-        failed = 0 if cost < least else failed + 1
-        if cost < least:
-            least, best = cost, neighbour
-    return least, best
+    return _descend(space, min(drawn, key=cost_of), cost_of, draw)

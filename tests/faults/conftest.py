@@ -1,11 +1,7 @@
 """Runs that start at once, and what is left of them."""
 
 import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,41 +51,17 @@ _ARGUMENTS = {
 
 
 class Runs:
-    """Runs that are forks of one process (see `fork_server.py`), and the results to expect.
+    """Runs that are forks of one process, and the results to expect.
 
     Args:
         folder: for the runs that are left in peace.
+        forks: starts them, and waits for them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, forks: Any) -> None:
         self._folder = folder
         self._expected: dict[str, tuple[dict[str, Any], float]] = {}
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "fork_server.py")],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def _ask(self, **request: Any) -> int:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        self._process.communicate()
-
-    def start(self, given: list[str], folder: Path, before: str = "") -> int:
-        """Start a run in its folder, after some Python in its process; its pid."""
-        folder.mkdir(parents=True, exist_ok=True)
-        return self._ask(start=given, folder=str(folder), before=before)
-
-    def wait(self, pid: int) -> int:
-        """Its return code."""
-        return self._ask(wait=pid)
+        self.start, self.wait = forks.start, forks.wait
 
     def run(self, given: list[str], folder: Path, before: str = "") -> int:
         """Start a run and wait; its return code."""
@@ -154,11 +126,9 @@ class Runs:
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(tmp_path_factory: pytest.TempPathFactory, forks: Any) -> Runs:
     """Runs without the five seconds of imports."""
-    runs = Runs(tmp_path_factory.mktemp("in_peace"))
-    yield runs
-    runs.close()
+    return Runs(tmp_path_factory.mktemp("in_peace"), forks)
 
 
 def checkpoint(folder: Path) -> dict[str, Any]:
